@@ -1,0 +1,68 @@
+# Everything a developer or a first user runs. `make` alone lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+# make up SIMULATE=3 UP_ARGS="--name lab"      make test PYTEST_ARGS="-k breaker"      make bench BENCH_ARGS="--json out.json"
+SIMULATE ?=
+UP_ARGS ?=
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help setup up check test lint format types arch bench lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: $(STAMP) ## Make .venv with everything, as locked; does nothing when that is done
+
+$(STAMP): requirements/dev.txt pyproject.toml scripts/setup.sh
+	@bash scripts/setup.sh
+	@touch $@
+
+up: setup ## Run a controller and an agent for this machine's Docker Engine (SIMULATE=3: simulated hosts)
+	@exec $(BIN)/seawall up $(if $(SIMULATE),--simulate $(SIMULATE)) $(UP_ARGS)
+
+# One after the other, the quick ones first, also under make -j.
+check: setup ## Everything that has to be green: lint, types, architecture, tests
+	@$(MAKE) lint
+	@$(MAKE) types
+	@$(MAKE) arch
+	@$(MAKE) test
+
+test: setup ## All tests, those against a real Docker Engine of their own included
+	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+
+lint: setup ## Style and likely bugs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup ## Put the code into the one format
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
+types: setup ## Strict type check of src
+	$(BIN)/mypy
+
+arch: setup ## Who may import whom, what is pure, what is public
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -q tests/architecture
+
+bench: setup ## What a command costs, beside the bare round trip of the same run
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+# The newest versions that pyproject.toml allows, each with its hashes, for every supported Python and platform.
+lock: setup ## Lock the requirements anew
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet \
+		--output-file requirements/dev.txt
+
+clean: ## Remove what can be made again, .venv included
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find src tests compat bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,56 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.engine import Engine
+from tests.system.programs import EngineUnavailable, prepare
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that need a Docker Engine on one worker: the run then starts one dockerd, not one per worker."""
+    for item in items:
+        if item.get_closest_marker("docker") is None:
+            continue
+        item.add_marker(pytest.mark.xdist_group("docker"))
+        if item.get_closest_marker("timeout") is None:
+            # The first of them may have to install the Engine, which has a limit of its own.
+            item.add_marker(pytest.mark.timeout(120, func_only=True))
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[Engine]:
+    """A real Docker Engine for tests marked `docker`, without containers at the start of each of them.
+
+    Where none can be had, the tests that ask for it are skipped with the reason; with CI=true they fail.
+    """
+    try:
+        engine = Engine(prepare())
+    except EngineUnavailable as error:
+        _give_up(str(error))
+    try:
+        try:
+            engine.start()
+        except EngineUnavailable as error:
+            _give_up(str(error))
+        yield engine
+    finally:
+        engine.stop()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_docker_engine(request: pytest.FixtureRequest) -> None:
+    """Undo what an earlier test did to the engine: dockerd may be killed, paused, or hold containers."""
+    if request.node.get_closest_marker("docker") is not None:
+        engine: Engine = request.getfixturevalue("docker_engine")
+        engine.ensure_running()
+
+
+def _give_up(reason: str) -> None:
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"CI has to run the real-Docker tests, but {reason}", pytrace=False)
+    pytest.skip(f"no real Docker Engine: {reason}")
