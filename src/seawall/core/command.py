@@ -1,0 +1,146 @@
+"""The nouns: a Command is carried by Attempts, each ends in an Outcome, the last of them makes the Result."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+from msgspec import Struct
+
+from seawall.core.errors import Circumstance, CommandErrorCode, verdict
+
+
+class CommandStatus(Enum):
+    """The coarse answer of the embedded API; `CommandState` is the precise one."""
+
+    SUCCESS = "success"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+
+
+class CommandState(Enum):
+    """Where a command is in its life. REJECTED, EXPIRED and CANCELLED prove that it never started."""
+
+    ACCEPTED = "ACCEPTED"
+    DISPATCHED = "DISPATCHED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def final(self) -> bool:
+        """Whether no attempt follows. UNKNOWN counts: only verification may move it further."""
+        return self not in _OPEN_STATES
+
+
+_OPEN_STATES = frozenset({CommandState.ACCEPTED, CommandState.DISPATCHED, CommandState.RUNNING})
+
+
+class SafetyClass(Enum):
+    """How often an operation may be performed when the first answer is in doubt."""
+
+    SAFE_READ = "safe_read"
+    IDEMPOTENT = "idempotent"
+    VERIFIABLE = "verifiable"
+    OPAQUE = "opaque"
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a second execution is harmless."""
+        return self is SafetyClass.SAFE_READ or self is SafetyClass.IDEMPOTENT
+
+
+class Domain(Enum):
+    """A failure domain of a host; each has a circuit of its own."""
+
+    AGENT = "agent"
+    DOCKER = "docker"
+
+
+class Command(Struct, frozen=True):
+    """One accepted intent. `command_id` is its name for life, through all attempts.
+
+    `timeout_seconds` bounds each attempt; `deadline` is a monotonic point in time after which nothing starts;
+    `touches_docker` says whether the host's Docker circuit has a say; a lower `priority` waits less.
+    """
+
+    command_id: str
+    operation: str
+    agent_id: str
+    arguments: dict[str, object]
+    safety: SafetyClass = SafetyClass.OPAQUE
+    touches_docker: bool = False
+    timeout_seconds: float = 30.0
+    deadline: float = float("inf")
+    waits_for_agent: bool = False
+    priority: int = 0
+
+
+class Attempt(Struct, frozen=True):
+    """One delivery of a command. `number` counts from 1; `timeout_seconds` is what is left for this one."""
+
+    number: int
+    correlation_id: str
+    timeout_seconds: float
+
+
+class Outcome(Struct, frozen=True):
+    """How an attempt ended. `code=None` is a success; expected failures are data, never exceptions."""
+
+    code: CommandErrorCode | None = None
+    error: str | None = None
+    response: object = None
+    circumstance: Circumstance = Circumstance.NONE
+    retry_after_seconds: float | None = None
+
+
+class CommandResult(Struct):
+    """How a command ended.
+
+    `attempt` is the attempt that made the result (from 1), `total_attempts` how many were made, `retried` whether
+    there was more than one. `duration_seconds` spans all of them with their waits.
+    """
+
+    status: CommandStatus
+    success: bool
+    response: object = None
+    error: str | None = None
+    error_code: CommandErrorCode | None = None
+    duration_seconds: float = 0.0
+    attempt: int = 1
+    total_attempts: int = 1
+    retried: bool = False
+    command_id: str = ""
+    state: CommandState | None = None
+    retry_after_seconds: float | None = None
+    circumstance: Circumstance = msgspec.field(default=Circumstance.NONE)
+
+
+_NEVER_STARTED = {
+    CommandErrorCode.CIRCUIT_OPEN: CommandState.REJECTED,
+    CommandErrorCode.BULKHEAD_FULL: CommandState.REJECTED,
+    CommandErrorCode.UNSUPPORTED_OPERATION: CommandState.REJECTED,
+    CommandErrorCode.INVALID_ARGUMENT: CommandState.REJECTED,
+    CommandErrorCode.DEADLINE_EXCEEDED: CommandState.EXPIRED,
+    CommandErrorCode.AGENT_NOT_CONNECTED: CommandState.REJECTED,
+    CommandErrorCode.CANCELLED: CommandState.CANCELLED,
+}
+
+
+def final_state(outcome: Outcome, safety: SafetyClass, *, in_doubt: bool = False) -> CommandState:
+    """The truth about a command whose last outcome this is.
+
+    `in_doubt` says that an earlier attempt may have had an effect; a read has none, so it is never UNKNOWN.
+    """
+    if outcome.code is None:
+        return CommandState.SUCCEEDED
+    may_have_run = in_doubt or verdict(outcome.code, outcome.circumstance).may_have_run
+    if may_have_run and safety is not SafetyClass.SAFE_READ:
+        return CommandState.UNKNOWN
+    if may_have_run:
+        return CommandState.FAILED
+    return _NEVER_STARTED.get(outcome.code, CommandState.FAILED)

@@ -1,0 +1,191 @@
+r"""One command's life: what to do next, given what happened.
+
+    start -> Send -> on_outcome -> Wait -> on_wake -> Send ...
+                               \-> Park -> on_wake -> Send ...
+                               \-> Finish
+
+`engine.drive` performs the steps. No step starts that can't end before the command's deadline, and no attempt
+follows one that may have had an effect, unless the operation is safe to repeat or an explicit policy says so.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from seawall.core.command import (
+    Command,
+    CommandResult,
+    CommandState,
+    CommandStatus,
+    Outcome,
+    SafetyClass,
+    final_state,
+)
+from seawall.core.errors import ENDS_THE_LOOP, CommandErrorCode, RetryRule, verdict
+from seawall.core.retry import Dice, RetryPolicy, back_off
+
+
+class Send(Struct, frozen=True):
+    """Make the attempt of this number; it may take `timeout_seconds`."""
+
+    number: int
+    timeout_seconds: float
+
+
+class Wait(Struct, frozen=True):
+    """Do nothing until this monotonic time, then wake; `outcome` is why."""
+
+    until: float
+    outcome: Outcome
+
+
+class Park(Struct, frozen=True):
+    """Wake when the agent is connected, or at this monotonic time."""
+
+    until: float
+
+
+class Finish(Struct, frozen=True):
+    """The command is over."""
+
+    result: CommandResult
+
+
+Step = Send | Wait | Park | Finish
+
+_NO_TIME_LEFT = Outcome(
+    CommandErrorCode.DEADLINE_EXCEEDED, "the deadline passed before the command could be sent"
+)
+
+
+class Dispatch(Struct, eq=False):
+    """The state of one command's life. `policy=None` allows one attempt.
+
+    With `explicit=True` the policy's own `retryable_error_codes` decide what is retried, and nothing is parked; else
+    the verdict table decides, by the command's safety class. `attempts` is how many were made; it starts above 0 if
+    an earlier process made some.
+    """
+
+    command: Command
+    policy: RetryPolicy | None
+    explicit: bool = False
+    attempts: int = 0
+    _started_at: float | None = None
+    _last: Outcome | None = None
+    _in_doubt: bool = False
+    _previous_delay: float | None = None
+
+    @property
+    def max_attempts(self) -> int:
+        """How many attempts may be made."""
+        return self.policy.max_attempts if self.policy is not None else 1
+
+    def start(self, now: float) -> Step:
+        """The first step."""
+        self._started_at = now
+        return self._send(now)
+
+    def end(self, outcome: Outcome, now: float) -> CommandResult:
+        """The result if this outcome is the last, whatever else could have followed."""
+        return self._finish(outcome, now).result
+
+    def on_wake(self, now: float) -> Step:
+        """After a Wait or a Park."""
+        return self._send(now)
+
+    def on_outcome(self, outcome: Outcome, now: float, dice: Dice) -> Step:
+        """After a Send."""
+        code = outcome.code
+        if code is None:
+            self.attempts += 1
+            return self._finish(outcome, now)
+        if code in ENDS_THE_LOOP:
+            return self._on_refusal(outcome, now)
+        if code is CommandErrorCode.AGENT_NOT_CONNECTED and not self.explicit:
+            return self._on_absence(outcome, now)
+        self.attempts += 1
+        self._last = outcome
+        ruling = verdict(code, outcome.circumstance)
+        if ruling.may_have_run and self.command.safety is not SafetyClass.SAFE_READ:
+            self._in_doubt = True
+        rule = self._rule(outcome)
+        if rule is RetryRule.NO or self.attempts >= self.max_attempts:
+            return self._finish(outcome, now)
+        if rule is RetryRule.ONCE and self.attempts > 1:
+            return self._finish(outcome, now)
+        return self._wait(outcome, now, dice)
+
+    def _on_refusal(self, outcome: Outcome, now: float) -> Step:
+        if outcome.code is CommandErrorCode.CANCELLED:
+            # Under way when it was cancelled: whether the effect came first is not known.
+            sent = verdict(outcome.code, outcome.circumstance).may_have_run
+            self.attempts += sent
+            self._in_doubt = self._in_doubt or sent
+            return self._finish(outcome, now)
+        # The refusal of a later attempt doesn't hide why the earlier one failed.
+        return self._finish(outcome if self._last is None else self._last, now)
+
+    def _on_absence(self, outcome: Outcome, now: float) -> Step:
+        self._last = outcome if self._last is None else self._last
+        if self.command.waits_for_agent and now < self.command.deadline:
+            return Park(self.command.deadline)
+        return self._finish(self._last, now)
+
+    def _rule(self, outcome: Outcome) -> RetryRule:
+        if outcome.code is None or self.policy is None:
+            return RetryRule.NO
+        if self.explicit:
+            return RetryRule.YES if outcome.code in self.policy.retryable_error_codes else RetryRule.NO
+        ruling = verdict(outcome.code, outcome.circumstance)
+        return ruling.safe if self.command.safety.repeatable else ruling.unsafe
+
+    def _wait(self, outcome: Outcome, now: float, dice: Dice) -> Step:
+        if self.policy is None:
+            return self._finish(outcome, now)
+        if outcome.retry_after_seconds is not None:
+            delay = outcome.retry_after_seconds
+        else:
+            delay = back_off(self.policy, self.attempts, dice, self._previous_delay)
+        self._previous_delay = delay
+        if now + delay >= self.command.deadline:
+            return self._finish(outcome, now)
+        return Wait(now + delay, outcome)
+
+    def _send(self, now: float) -> Step:
+        timeout_seconds = self.command.timeout_seconds
+        left = self.command.deadline - now
+        if left < timeout_seconds:
+            if left <= 0:
+                return self._finish(
+                    self._last if self._last is not None else _NO_TIME_LEFT, now, expired=True
+                )
+            timeout_seconds = left
+        return Send(self.attempts + 1, timeout_seconds)
+
+    def _finish(self, outcome: Outcome, now: float, *, expired: bool = False) -> Finish:
+        code = outcome.code
+        if code is None:
+            status, state = CommandStatus.SUCCESS, CommandState.SUCCEEDED
+        else:
+            status = CommandStatus.TIMEOUT if code is CommandErrorCode.TIMEOUT else CommandStatus.ERROR
+            state = final_state(outcome, self.command.safety, in_doubt=self._in_doubt)
+            if expired and self.attempts == 0:
+                state = CommandState.EXPIRED
+        attempts = self.attempts or 1
+        return Finish(
+            CommandResult(
+                status,
+                code is None,
+                outcome.response,
+                outcome.error,
+                code,
+                0.0 if self._started_at is None else now - self._started_at,
+                attempts,
+                attempts,
+                attempts > 1,
+                self.command.command_id,
+                state,
+                outcome.retry_after_seconds,
+                outcome.circumstance,
+            )
+        )

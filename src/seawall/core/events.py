@@ -1,0 +1,70 @@
+"""What happened, for whoever counts, logs, shows or stores it. Emitted by the engine, never acted on by it.
+
+`at` is monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from seawall.core.breaker import CircuitState
+from seawall.core.command import Attempt, Command, CommandResult, Domain, Outcome
+
+
+class AttemptStarted(Struct, frozen=True):
+    """An attempt has its slot and permits and is about to be sent."""
+
+    at: float
+    command: Command
+    attempt: Attempt
+
+
+class AttemptFinished(Struct, frozen=True):
+    """An attempt ended; `duration_seconds` counts from its start."""
+
+    at: float
+    command: Command
+    attempt: Attempt
+    outcome: Outcome
+    duration_seconds: float
+
+
+class RetryScheduled(Struct, frozen=True):
+    """Another attempt follows after `delay_seconds`, because of `outcome`."""
+
+    at: float
+    command: Command
+    failed_attempts: int
+    max_attempts: int
+    delay_seconds: float
+    outcome: Outcome
+
+
+class CommandParked(Struct, frozen=True):
+    """The command waits for its agent to connect, at most until `until`."""
+
+    at: float
+    command: Command
+    until: float
+
+
+class CommandFinished(Struct, frozen=True):
+    """The command has its result."""
+
+    at: float
+    command: Command
+    result: CommandResult
+
+
+class CircuitChanged(Struct, frozen=True):
+    """A circuit went from one state to another."""
+
+    at: float
+    agent_id: str
+    domain: Domain
+    origin: CircuitState
+    target: CircuitState
+    reason: str
+
+
+Event = AttemptStarted | AttemptFinished | RetryScheduled | CommandParked | CommandFinished | CircuitChanged
