@@ -1,0 +1,139 @@
+"""Containers: look at them, start and stop them."""
+
+from __future__ import annotations
+
+from seawall.core.command import SafetyClass
+from seawall.operations.operation import Argument, Lane, Operation, Role
+
+NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
+_MAX_TAIL = 10_000
+
+_CONTAINER = Argument(
+    "container",
+    str,
+    "the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a digit",
+    required=True,
+    max_length=128,
+    pattern=NAME_PATTERN,
+)
+_GRACE = Argument(
+    "grace_seconds",
+    int,
+    "how long the container may take to stop before it is killed",
+    minimum=0,
+    maximum=3600,
+)
+
+CONTAINER_LIST = Operation(
+    "container_list",
+    "List the host's containers.",
+    SafetyClass.SAFE_READ,
+    (Argument("all", bool, "stopped ones as well", default=True),),
+    role=Role.VIEWER,
+)
+CONTAINER_INSPECT = Operation(
+    "container_inspect",
+    "Everything that Docker knows about a container.",
+    SafetyClass.SAFE_READ,
+    (_CONTAINER,),
+    lane=Lane.CONTROL,
+    role=Role.VIEWER,
+)
+CONTAINER_LOGS = Operation(
+    "container_logs",
+    "The end of a container's log.",
+    SafetyClass.SAFE_READ,
+    (
+        _CONTAINER,
+        Argument("tail", int, "how many lines", default=100, minimum=1, maximum=_MAX_TAIL),
+        Argument("timestamps", bool, "put the time before each line", default=False),
+    ),
+    role=Role.VIEWER,
+)
+CONTAINER_START = Operation(
+    "container_start", "Start a container.", SafetyClass.VERIFIABLE, (_CONTAINER,), container="container"
+)
+CONTAINER_STOP = Operation(
+    "container_stop",
+    "Stop a container: ask it, and kill it when the grace is over.",
+    SafetyClass.VERIFIABLE,
+    (_CONTAINER, _GRACE),
+    lane=Lane.CONTROL,
+    timeout_seconds=60.0,
+    container="container",
+    grace="grace_seconds",
+)
+CONTAINER_RESTART = Operation(
+    "container_restart",
+    "Stop a container and start it again.",
+    SafetyClass.VERIFIABLE,
+    (_CONTAINER, _GRACE),
+    timeout_seconds=60.0,
+    container="container",
+    grace="grace_seconds",
+)
+CONTAINER_KILL = Operation(
+    "container_kill",
+    "Send a signal to a container's main process.",
+    SafetyClass.OPAQUE,
+    (
+        _CONTAINER,
+        Argument(
+            "signal",
+            str,
+            "a signal's name such as SIGTERM, or its number",
+            default="SIGKILL",
+            max_length=12,
+            pattern=r"(SIG)?[A-Z][A-Z0-9]{1,8}([+-][0-9]{1,2})?|[1-9]|[1-5][0-9]|6[0-4]",
+        ),
+    ),
+    lane=Lane.CONTROL,
+    container="container",
+)
+CONTAINER_RENAME = Operation(
+    "container_rename",
+    "Give a container another name.",
+    SafetyClass.VERIFIABLE,
+    (
+        _CONTAINER,
+        Argument("name", str, "the new name", required=True, max_length=128, pattern=NAME_PATTERN),
+    ),
+    container="container",
+)
+CONTAINER_REMOVE = Operation(
+    "container_remove",
+    "Remove a container.",
+    SafetyClass.VERIFIABLE,
+    (
+        _CONTAINER,
+        Argument("force", bool, "kill it first if it runs", default=False),
+        Argument("volumes", bool, "remove its anonymous volumes too", default=False),
+    ),
+    container="container",
+)
+CONTAINER_UPDATE = Operation(
+    "container_update",
+    "Replace a running container by one of a new image.",
+    SafetyClass.VERIFIABLE,
+    (
+        _CONTAINER,
+        Argument("image", str, "the new image's reference", required=True, max_length=512),
+    ),
+    lane=Lane.BULK,
+    timeout_seconds=600.0,
+    container="container",
+    supported=False,
+)
+
+OPERATIONS = (
+    CONTAINER_LIST,
+    CONTAINER_INSPECT,
+    CONTAINER_LOGS,
+    CONTAINER_START,
+    CONTAINER_STOP,
+    CONTAINER_RESTART,
+    CONTAINER_KILL,
+    CONTAINER_RENAME,
+    CONTAINER_REMOVE,
+    CONTAINER_UPDATE,
+)

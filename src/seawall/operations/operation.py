@@ -1,0 +1,145 @@
+"""The declaration of an operation, and the check of a command's arguments against it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+
+from msgspec import Struct
+
+from seawall.core.command import SafetyClass
+
+
+class Lane(Enum):
+    """Where a command queues: CONTROL is for what must get through, BULK for what moves much data."""
+
+    CONTROL = "control"
+    DEFAULT = "default"
+    BULK = "bulk"
+
+
+class Role(Enum):
+    """What a caller must be at least."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+    def allows(self, required: Role) -> bool:
+        """Whether a caller of this role may do what needs `required`."""
+        return _RANK[self] >= _RANK[required]
+
+
+_RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
+
+
+class Argument(Struct, frozen=True):
+    """One argument and its limits. `kind` is str, int, float or bool; `pattern` must match the whole text."""
+
+    name: str
+    kind: type
+    summary: str
+    required: bool = False
+    default: object = None
+    minimum: float | None = None
+    maximum: float | None = None
+    max_length: int = 255
+    pattern: str | None = None
+    choices: tuple[str, ...] = ()
+
+
+class Operation(Struct, frozen=True):
+    """A kind of command.
+
+    `timeout_seconds` is what an attempt may take unless the command says otherwise; `container` names the argument
+    that says which container is meant, so that changes to one container never overlap; `grace` names the argument whose
+    seconds the host may take on top of the timeout. `supported=False` reserves a name that this version answers with a
+    clean refusal.
+    """
+
+    name: str
+    summary: str
+    safety: SafetyClass
+    arguments: tuple[Argument, ...] = ()
+    lane: Lane = Lane.DEFAULT
+    role: Role = Role.OPERATOR
+    timeout_seconds: float = 30.0
+    touches_docker: bool = True
+    container: str | None = None
+    grace: str | None = None
+    supported: bool = True
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change the host."""
+        return self.safety is not SafetyClass.SAFE_READ
+
+    def default_timeout_seconds(self, arguments: Mapping[str, object]) -> float:
+        """What an attempt with these arguments may take unless the command says otherwise."""
+        grace = arguments.get(self.grace) if self.grace is not None else None
+        return self.timeout_seconds + (grace if isinstance(grace, int) else 0)
+
+
+class InvalidArguments(ValueError):
+    """A command's arguments don't fit its operation; `problems` has a sentence for each that doesn't."""
+
+    def __init__(self, operation: str, problems: list[str]) -> None:
+        super().__init__(f"{operation}: {'; '.join(problems)}")
+        self.problems = problems
+
+
+def check_arguments(operation: Operation, given: Mapping[str, object]) -> dict[str, object]:
+    """The arguments with defaults filled in; raises InvalidArguments, which names every problem at once."""
+    known = {argument.name: argument for argument in operation.arguments}
+    problems = [f"unknown argument {name[:64]!r}" for name in given if name not in known]
+    checked: dict[str, object] = {}
+    for name, argument in known.items():
+        value = given.get(name)
+        if value is None:
+            if argument.required:
+                problems.append(f"argument {name!r} is missing ({argument.summary})")
+            elif argument.default is not None:
+                checked[name] = argument.default
+            continue
+        problem = _problem(argument, value)
+        if problem is None:
+            checked[name] = value
+        else:
+            problems.append(f"argument {name!r} {problem}")
+    if problems:
+        raise InvalidArguments(operation.name, problems)
+    return checked
+
+
+def _problem(argument: Argument, value: object) -> str | None:
+    kind = argument.kind
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is float:
+        fits = number
+    elif kind is int:
+        fits = number and isinstance(value, int)
+    else:
+        fits = isinstance(value, kind)
+    if not fits:
+        return f"must be of type {kind.__name__}, not {type(value).__name__}"
+    if isinstance(value, str):
+        return _text_problem(argument, value)
+    if isinstance(value, int | float) and kind is not bool:
+        if not (value == value and abs(value) != float("inf")):
+            return "must be a finite number"
+        if argument.minimum is not None and value < argument.minimum:
+            return f"must be at least {argument.minimum:g}, not {value}"
+        if argument.maximum is not None and value > argument.maximum:
+            return f"must be at most {argument.maximum:g}, not {value}"
+    return None
+
+
+def _text_problem(argument: Argument, value: str) -> str | None:
+    if len(value) > argument.max_length:
+        return f"is {len(value)} characters long, at most {argument.max_length} are allowed"
+    if argument.choices and value not in argument.choices:
+        return f"must be one of {', '.join(argument.choices)}, not {value!r}"
+    if argument.pattern is not None and re.fullmatch(argument.pattern, value) is None:
+        return f"is not a valid value ({argument.summary}): {value!r}"
+    return None

@@ -1,0 +1,25 @@
+"""All operations by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from seawall.operations import containers, system
+from seawall.operations.operation import Operation
+
+
+def by_name(operations: Iterable[Operation]) -> dict[str, Operation]:
+    """The operations by their names; raises ValueError for a name declared twice or an argument that isn't there."""
+    registry: dict[str, Operation] = {}
+    for operation in operations:
+        if operation.name in registry:
+            raise ValueError(f"operation {operation.name} is declared twice")
+        if operation.container is not None and operation.container not in {
+            a.name for a in operation.arguments
+        }:
+            raise ValueError(f"operation {operation.name} has no argument {operation.container!r}")
+        registry[operation.name] = operation
+    return registry
+
+
+OPERATIONS = by_name((*system.OPERATIONS, *containers.OPERATIONS))

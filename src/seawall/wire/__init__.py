@@ -1,0 +1,1 @@
+"""The contract between controller and agent: both ends import it, neither adds to it."""
