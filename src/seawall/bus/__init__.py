@@ -1,0 +1,1 @@
+"""How notices travel: `local` within one controller."""

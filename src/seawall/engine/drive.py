@@ -1,0 +1,186 @@
+"""The one loop that performs the steps of a command's life, and gives back every permit it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from seawall.clock import Clock
+from seawall.core.command import Attempt, Command, CommandResult, Outcome
+from seawall.core.dispatch import Dispatch, Finish, Park, Send
+from seawall.core.errors import Circumstance, CommandErrorCode
+from seawall.core.events import (
+    AttemptFinished,
+    AttemptStarted,
+    CommandFinished,
+    CommandParked,
+    Event,
+    RetryScheduled,
+)
+from seawall.core.guard import Guard, Guards, Refused
+from seawall.engine.ports import Journal, Link, Subscriber
+
+Slot = asyncio.Future[None]
+"""What an attempt waits on in the bulkhead's queue."""
+
+# What holds while an attempt is under way, should its task be cancelled: neutral for the circuits.
+_CANCELLED = Outcome(CommandErrorCode.CANCELLED, "the command was cancelled", circumstance=Circumstance.HEARD)
+_LEASE_MARGIN_SECONDS = 5.0
+_FULL_RETRY_AFTER_SECONDS = 1.0
+
+
+class Driver:
+    """Everything that driving a command needs; one for all commands of a process."""
+
+    def __init__(
+        self,
+        link: Link,
+        guards: Guards[Slot],
+        clock: Clock,
+        new_correlation_id: Callable[[], str],
+        subscribers: Sequence[Subscriber] = (),
+        journal: Journal | None = None,
+    ) -> None:
+        self.guards = guards
+        self.clock = clock
+        self.subscribers = list(subscribers)
+        self._link = link
+        self._new_correlation_id = new_correlation_id
+        self.journal = journal
+
+    def emit(self, event: Event) -> None:
+        """Tell every subscriber."""
+        for subscriber in self.subscribers:
+            subscriber(event)
+
+    async def drive(self, dispatch: Dispatch) -> CommandResult:
+        """Take a command from its first step to its result."""
+        clock, command = self.clock, dispatch.command
+        now = clock.now()
+        step = dispatch.start(now)
+        while not isinstance(step, Finish):
+            if isinstance(step, Send):
+                outcome = await self._attempt(command, step, now)
+                now = clock.now()
+                step = dispatch.on_outcome(outcome, now, clock.dice)
+                continue
+            if isinstance(step, Park):
+                self.emit(CommandParked(now, command, step.until))
+                await self._link.connected(command.agent_id, step.until)
+            else:
+                waits = RetryScheduled(
+                    now, command, dispatch.attempts, dispatch.max_attempts, step.until - now, step.outcome
+                )
+                self.emit(waits)
+                await clock.sleep_until(step.until)
+            now = clock.now()
+            step = dispatch.on_wake(now)
+        self.emit(CommandFinished(now, command, step.result))
+        return step.result
+
+    async def _attempt(self, command: Command, step: Send, now: float) -> Outcome:
+        guard = self.guards.of(command.agent_id)
+        try:
+            if not (guard.quiet or guard.closed):
+                refused = self._refused(guard, command, now)
+                if refused is not None:
+                    return _circuit_open(command, refused)
+            if not self._link.is_connected(command.agent_id):
+                return _not_connected(command)
+            if not guard.bulkhead.enter():
+                if not await self._wait_for_slot(guard, command, step.timeout_seconds):
+                    return _bulkhead_full(command, guard)
+                now = self.clock.now()
+            try:
+                return await self._exchange(guard, command, step, now)
+            finally:
+                slot = guard.bulkhead.leave()
+                if slot is not None:
+                    self._hand_over(guard, slot)
+        finally:
+            self.guards.tidy(guard, self.clock.now())
+
+    async def _exchange(self, guard: Guard[Slot], command: Command, step: Send, started_at: float) -> Outcome:
+        # A wait for the slot has used up time: the attempt may take what is left until the deadline.
+        timeout_seconds = min(step.timeout_seconds, command.deadline - started_at)
+        if timeout_seconds <= 0:
+            return _bulkhead_full(command, guard)
+        permits = guard.acquire(command, started_at, timeout_seconds + _LEASE_MARGIN_SECONDS)
+        if isinstance(permits, Refused):
+            return _circuit_open(command, permits)
+        attempt = Attempt(step.number, self._new_correlation_id(), timeout_seconds)
+        outcome = _CANCELLED
+        try:
+            self.emit(AttemptStarted(started_at, command, attempt))
+            if self.journal is not None:
+                await self.journal.attempt_started(command, attempt)
+            outcome = await self._link.exchange(command, attempt)
+        finally:
+            now = self.clock.now()
+            changes = guard.record(permits, outcome, now, self.clock.dice)
+            self.emit(AttemptFinished(now, command, attempt, outcome, now - started_at))
+            for change in changes:
+                self.emit(change)
+        if self.journal is not None:
+            await self.journal.attempt_finished(command, attempt, outcome)
+        return outcome
+
+    def _refused(self, guard: Guard[Slot], command: Command, now: float) -> Refused | None:
+        for change in guard.wake(now):
+            self.emit(change)
+        return guard.refusal(command, now)
+
+    async def _wait_for_slot(self, guard: Guard[Slot], command: Command, timeout_seconds: float) -> bool:
+        slot: Slot = asyncio.get_running_loop().create_future()
+        if not guard.bulkhead.queue(slot, command.priority):
+            return False
+        timer = self.clock.call_at(self.clock.now() + timeout_seconds, slot.cancel)
+        try:
+            await slot
+        except asyncio.CancelledError:
+            if slot.cancelled():
+                guard.bulkhead.abandon(slot)
+            else:
+                # The slot was handed over in the very moment in which this task was cancelled.
+                self._hand_over(guard, guard.bulkhead.leave())
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return False
+        finally:
+            timer.cancel()
+        return True
+
+    def _hand_over(self, guard: Guard[Slot], slot: Slot | None) -> None:
+        # Who has given up waiting, but has not run since, still stands in the queue.
+        while slot is not None and slot.done():
+            slot = guard.bulkhead.leave()
+        if slot is not None:
+            slot.set_result(None)
+
+
+def _circuit_open(command: Command, refused: Refused) -> Outcome:
+    return Outcome(
+        CommandErrorCode.CIRCUIT_OPEN,
+        f"Circuit open for agent {command.agent_id} ({refused.domain.value}): nothing was sent; "
+        f"it is tried again in {refused.retry_after_seconds:.1f} s",
+        retry_after_seconds=refused.retry_after_seconds,
+    )
+
+
+def _not_connected(command: Command) -> Outcome:
+    return Outcome(
+        CommandErrorCode.AGENT_NOT_CONNECTED,
+        f"Agent {command.agent_id} is not connected: nothing was sent. Look at the host, or at its agent's log",
+        circumstance=Circumstance.NOT_SENT,
+    )
+
+
+def _bulkhead_full(command: Command, guard: Guard[Slot]) -> Outcome:
+    limits = guard.bulkhead.limits
+    return Outcome(
+        CommandErrorCode.BULKHEAD_FULL,
+        f"Agent {command.agent_id} has {limits.in_flight} commands under way and {guard.bulkhead.waiting} waiting: "
+        "nothing was sent; try again when some of them are done",
+        retry_after_seconds=_FULL_RETRY_AFTER_SECONDS,
+    )

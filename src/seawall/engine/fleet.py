@@ -1,0 +1,152 @@
+"""Who belongs to the fleet, and who of them is connected now. The engine's way to the agents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from seawall.clock import Clock
+from seawall.core.command import Attempt, Command, Domain, Outcome
+from seawall.core.errors import Circumstance, CommandErrorCode
+from seawall.core.events import CircuitChanged
+from seawall.core.guard import Guards
+from seawall.engine.drive import Slot
+from seawall.engine.ports import Subscriber
+from seawall.engine.records import AgentRecord
+
+
+class AgentSession(Protocol):
+    """One authenticated connection of an agent. `epoch` tells it from those before and after it."""
+
+    @property
+    def agent_id(self) -> str:
+        """Whose session it is."""
+
+    @property
+    def epoch(self) -> int:
+        """Greater than that of every earlier session of this agent."""
+
+    @property
+    def heard_at(self) -> float:
+        """When anything was last heard of the agent (monotonic)."""
+
+    @property
+    def latency_seconds(self) -> float | None:
+        """How long the latest ping took; None before the first."""
+
+    async def exchange(self, command: Command, attempt: Attempt) -> Outcome:
+        """See `ports.Link.exchange`."""
+
+    async def cancel(self, command_id: str, correlation_id: str) -> None:
+        """Ask the agent to stop an attempt; its outcome says what became of it."""
+
+    async def close(self, reason: str, retry_after_seconds: float | None) -> None:
+        """End the session. What is under way in it ends as AGENT_DISCONNECTED."""
+
+
+class Fleet:
+    """`ports.Link` over the sessions of connected agents. One loop owns it; no method waits for another session."""
+
+    def __init__(self, guards: Guards[Slot], clock: Clock, emit: Subscriber) -> None:
+        self._guards = guards
+        self._clock = clock
+        self._emit = emit
+        self._agents: dict[str, AgentRecord] = {}
+        self._ids_by_name: dict[str, str] = {}
+        self._sessions: dict[str, AgentSession] = {}
+        self._arrivals: dict[str, set[asyncio.Future[None]]] = {}
+
+    # Who belongs to it
+
+    def learn(self, record: AgentRecord) -> None:
+        """An agent joined, or told something new of itself."""
+        self._agents[record.agent_id] = record
+        self._ids_by_name[record.name] = record.agent_id
+
+    def forget(self, agent_id: str) -> AgentSession | None:
+        """An agent was revoked. Its session, if it has one, is the caller's to close."""
+        record = self._agents.pop(agent_id, None)
+        if record is not None and self._ids_by_name.get(record.name) == agent_id:
+            del self._ids_by_name[record.name]
+        return self._sessions.get(agent_id)
+
+    def find(self, name_or_id: str) -> AgentRecord | None:
+        """The agent of this id or this name."""
+        return self._agents.get(name_or_id) or self._agents.get(self._ids_by_name.get(name_or_id, ""))
+
+    def agents(self, labels: Mapping[str, str] | None = None) -> list[AgentRecord]:
+        """All agents by name, or those that have all of these labels."""
+        wanted = (labels or {}).items()
+        found = [agent for agent in self._agents.values() if wanted <= agent.labels.items()]
+        return sorted(found, key=lambda agent: agent.name)
+
+    # Who is connected
+
+    def session(self, agent_id: str) -> AgentSession | None:
+        """The agent's live session."""
+        return self._sessions.get(agent_id)
+
+    def sessions(self) -> Iterable[AgentSession]:
+        """All live sessions."""
+        return list(self._sessions.values())
+
+    def attach(self, session: AgentSession) -> AgentSession | None:
+        """A session opened. Returns the one that it replaces, which the caller closes in its own time."""
+        replaced = self._sessions.get(session.agent_id)
+        self._sessions[session.agent_id] = session
+        self.heard(session.agent_id, Domain.AGENT, "the agent reconnected")
+        for arrival in self._arrivals.pop(session.agent_id, ()):
+            if not arrival.done():
+                arrival.set_result(None)
+        return replaced
+
+    def detach(self, session: AgentSession) -> bool:
+        """A session ended. False if a newer one has taken its place, which then stays."""
+        if self._sessions.get(session.agent_id) is not session:
+            return False
+        del self._sessions[session.agent_id]
+        return True
+
+    def heard(self, agent_id: str, domain: Domain, reason: str) -> None:
+        """The agent, or its Docker Engine, gave a sign of life: an open circuit may probe at once."""
+        guard = self._guards.get(agent_id)
+        if guard is not None:
+            changes: list[CircuitChanged] = guard.heard(domain, self._clock.now(), reason)
+            for change in changes:
+                self._emit(change)
+
+    # The link
+
+    def is_connected(self, agent_id: str) -> bool:
+        """See `ports.Link.is_connected`."""
+        return agent_id in self._sessions
+
+    async def exchange(self, command: Command, attempt: Attempt) -> Outcome:
+        """See `ports.Link.exchange`."""
+        session = self._sessions.get(command.agent_id)
+        if session is None:
+            # It was there when the attempt was prepared.
+            return Outcome(
+                CommandErrorCode.NETWORK_ERROR,
+                f"Agent {command.agent_id} disconnected before the command could be sent",
+                circumstance=Circumstance.NOT_SENT,
+            )
+        return await session.exchange(command, attempt)
+
+    async def connected(self, agent_id: str, until: float) -> None:
+        """See `ports.Link.connected`."""
+        if agent_id in self._sessions:
+            return
+        arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._arrivals.setdefault(agent_id, set()).add(arrival)
+        timer = self._clock.call_at(until, arrival.cancel)
+        try:
+            await asyncio.wait((arrival,))
+        finally:
+            timer.cancel()
+            waiting = self._arrivals.get(agent_id)
+            if waiting is not None:
+                waiting.discard(arrival)
+                if not waiting:
+                    del self._arrivals[agent_id]

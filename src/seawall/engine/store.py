@@ -1,0 +1,158 @@
+"""The port to durable memory. One contract suite runs against every implementation.
+
+Every writing method returns after its change is durable, or raises; a reading method sees all writes that returned
+before it was called. All may be called concurrently and may be cancelled; a cancelled write may or may not happen,
+never by half. `StoreFailed` is the only expected error beside those that a method names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from seawall.core.command import CommandState
+from seawall.engine.records import (
+    AgentRecord,
+    AttemptRecord,
+    CommandRecord,
+    JoinTokenRecord,
+    TokenRecord,
+    TransitionRecord,
+)
+
+
+class StoreFailed(Exception):
+    """The store can't be read or written; the message says what to do."""
+
+
+class NameTaken(Exception):
+    """A live agent has this name already."""
+
+
+class JoinTokenRefused(Exception):
+    """The join token is unknown, expired or used; the message says which."""
+
+
+class IdempotencyConflict(Exception):
+    """The idempotency key belongs to a command with another fingerprint; `command_id` is that command."""
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__(
+            f"the idempotency key belongs to command {command_id}, which asked for something else"
+        )
+        self.command_id = command_id
+
+
+class CommandStore(Protocol):
+    """Commands and their attempts."""
+
+    async def accept(self, record: CommandRecord) -> CommandRecord:
+        """Keep a new command and return it.
+
+        With an idempotency key that is known: the command that has it, unchanged, if the fingerprint is the same;
+        else raises IdempotencyConflict.
+        """
+
+    async def command_by_key(self, idempotency_key: str) -> CommandRecord | None:
+        """The command that has this idempotency key, with its attempts, or None."""
+
+    async def start_attempt(self, command_id: str, attempt: AttemptRecord) -> None:
+        """Add an attempt and make the command DISPATCHED."""
+
+    async def finish_attempt(self, command_id: str, attempt: AttemptRecord) -> None:
+        """Fill in how an attempt ended, by its number."""
+
+    async def finish(self, record: CommandRecord) -> None:
+        """Write the final state, error, response, total_attempts, duration and finished_at of a command.
+
+        Its idempotency key is released if the record has none any more. Attempts aren't written. A command that is
+        final already stays as it is.
+        """
+
+    async def command(self, command_id: str) -> CommandRecord | None:
+        """The command with its attempts in order, or None."""
+
+    async def commands(
+        self,
+        *,
+        agent_id: str | None = None,
+        states: Sequence[CommandState] = (),
+        operation: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> list[CommandRecord]:
+        """The newest commands first, with their attempts; `before` is the command_id to go on from."""
+
+    async def open_commands(self) -> list[CommandRecord]:
+        """All commands that aren't final, the oldest first, with their attempts."""
+
+
+class FleetStore(Protocol):
+    """Agents and the tokens that let them in."""
+
+    async def add_join_token(self, record: JoinTokenRecord) -> None:
+        """Keep a join token."""
+
+    async def redeem(self, secret_hash: str, now: datetime, agent: AgentRecord) -> AgentRecord:
+        """Use up a join token and add the agent, both or neither, in one transaction.
+
+        Raises JoinTokenRefused, or NameTaken (and the token stays unused).
+        """
+
+    async def agents(self, *, revoked: bool = False) -> list[AgentRecord]:
+        """All agents by name; the revoked ones only when asked for."""
+
+    async def agent(self, agent_id: str) -> AgentRecord | None:
+        """One agent, revoked or not."""
+
+    async def open_session(self, agent: AgentRecord) -> int:
+        """Note what an agent said of itself at hello and return its new epoch, one more than the last.
+
+        That is: version, hostname, docker_version, labels, operations and last_seen_at.
+        """
+
+    async def seen(self, agent_ids: Sequence[str], now: datetime) -> None:
+        """Note when these agents were last heard."""
+
+    async def revoke_agent(self, agent_id: str, now: datetime) -> bool:
+        """End an agent's identity; its name is free again. False if there is no such live agent."""
+
+
+class AccessStore(Protocol):
+    """API tokens."""
+
+    async def add_token(self, record: TokenRecord) -> None:
+        """Keep a token."""
+
+    async def token_by_hash(self, secret_hash: str) -> TokenRecord | None:
+        """The token with this hash, revoked and expired ones too."""
+
+    async def tokens(self) -> list[TokenRecord]:
+        """All tokens that aren't revoked, by name."""
+
+    async def revoke_token(self, token_id: str, now: datetime) -> bool:
+        """End a token; False if there is no such live one."""
+
+
+class CircuitStore(Protocol):
+    """The history of circuits."""
+
+    async def add_transitions(self, records: Sequence[TransitionRecord]) -> None:
+        """Keep transitions."""
+
+    async def transitions(self, *, agent_id: str | None = None, limit: int = 100) -> list[TransitionRecord]:
+        """The newest first."""
+
+
+class Store(CommandStore, FleetStore, AccessStore, CircuitStore, Protocol):
+    """All of it, behind one connection to the truth."""
+
+    async def controller_identity(self) -> tuple[str, int]:
+        """This controller's id, made at the first start, and the term of this start, one more than the last."""
+
+    async def check(self) -> None:
+        """A cheap proof that it can be read and written; raises StoreFailed."""
+
+    async def close(self) -> None:
+        """Let what was asked for finish, then let go."""

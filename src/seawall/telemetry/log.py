@@ -1,0 +1,99 @@
+"""One log line a decision, on the standard library's logger `seawall`."""
+
+from __future__ import annotations
+
+import logging
+
+from seawall.core.command import CommandState
+from seawall.core.events import CircuitChanged, CommandFinished, CommandParked, Event, RetryScheduled
+
+_logger = logging.getLogger("seawall")
+
+
+def log_event(event: Event) -> None:
+    """A subscriber that logs retries, failures, waits and changes of circuits; successes at DEBUG only."""
+    match event:
+        case RetryScheduled():
+            if _logger.isEnabledFor(logging.INFO):
+                _log_retry(event)
+        case CommandFinished():
+            if event.result.success:
+                if _logger.isEnabledFor(logging.DEBUG):
+                    _log_success(event)
+            elif _logger.isEnabledFor(logging.WARNING):
+                _log_failure(event)
+        case CircuitChanged():
+            if _logger.isEnabledFor(logging.WARNING):
+                _log_circuit(event)
+        case CommandParked():
+            if _logger.isEnabledFor(logging.INFO):
+                _logger.info(
+                    "command waits for its agent",
+                    extra={"agent": event.command.agent_id, "command_id": event.command.command_id},
+                )
+
+
+def _log_retry(event: RetryScheduled) -> None:
+    code = event.outcome.code
+    _logger.info(
+        "retry for agent %s: attempt %d of %d after %.2f s",
+        event.command.agent_id,
+        event.failed_attempts + 1,
+        event.max_attempts,
+        event.delay_seconds,
+        extra={
+            "agent": event.command.agent_id,
+            "command_id": event.command.command_id,
+            "operation": event.command.operation,
+            "attempt": event.failed_attempts + 1,
+            "of": event.max_attempts,
+            "delay_seconds": round(event.delay_seconds, 3),
+            "error_code": code.value if code is not None else None,
+        },
+    )
+
+
+def _log_success(event: CommandFinished) -> None:
+    _logger.debug(
+        "command done on agent %s",
+        event.command.agent_id,
+        extra={"agent": event.command.agent_id, "command_id": event.command.command_id},
+    )
+
+
+def _log_failure(event: CommandFinished) -> None:
+    result = event.result
+    code = result.error_code.value if result.error_code is not None else None
+    ended = "ended in doubt" if result.state is CommandState.UNKNOWN else "failed"
+    _logger.warning(
+        "command %s on agent %s: %s",
+        ended,
+        event.command.agent_id,
+        code,
+        extra={
+            "agent": event.command.agent_id,
+            "command_id": event.command.command_id,
+            "operation": event.command.operation,
+            "error_code": code,
+            "error": result.error,
+            "state": result.state.value if result.state is not None else None,
+            "attempts": result.total_attempts,
+        },
+    )
+
+
+def _log_circuit(event: CircuitChanged) -> None:
+    _logger.warning(
+        "circuit of agent %s (%s): %s -> %s",
+        event.agent_id,
+        event.domain.value,
+        event.origin.value,
+        event.target.value,
+        extra={
+            "agent": event.agent_id,
+            "domain": event.domain.value,
+            "from": event.origin.value,
+            "to": event.target.value,
+            "reason": event.reason,
+        },
+    )
