@@ -1,0 +1,86 @@
+"""The history of circuits in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, insert, select
+
+from seawall.engine.records import TransitionRecord
+from seawall.storage.schema import circuit_transitions
+from seawall.storage.statements import (
+    NO_OFFSET,
+    Connection,
+    Database,
+    Row,
+    Statement,
+    columns,
+    to_microseconds,
+    to_moment,
+)
+
+
+class _TransitionRow(NamedTuple):
+    at: int
+    agent_id: str
+    domain: str
+    origin: str
+    target: str
+    reason: str
+
+
+_newest = (
+    select(*columns(circuit_transitions, _TransitionRow))
+    .order_by(circuit_transitions.c.sequence.desc())
+    .limit(bindparam("most"))
+    .offset(NO_OFFSET)
+)
+
+_ADD_TRANSITION = Statement(insert(circuit_transitions), _TransitionRow._fields)
+_TRANSITIONS = Statement(_newest)
+_TRANSITIONS_OF_AGENT = Statement(_newest.where(circuit_transitions.c.agent_id == bindparam("agent")))
+
+
+class CircuitTables(Database):
+    """`engine.store.CircuitStore`."""
+
+    async def add_transitions(self, records: Sequence[TransitionRecord]) -> None:
+        """See `CircuitStore.add_transitions`."""
+        rows = [
+            {
+                "at": to_microseconds(record.at),
+                "agent_id": record.agent_id,
+                "domain": record.domain,
+                "origin": record.origin,
+                "target": record.target,
+                "reason": record.reason,
+            }
+            for record in records
+        ]
+
+        def job(connection: Connection) -> None:
+            for row in rows:
+                connection.execute(_ADD_TRANSITION, row)
+
+        if rows:
+            await self.write(job)
+
+    async def transitions(self, *, agent_id: str | None = None, limit: int = 100) -> list[TransitionRecord]:
+        """See `CircuitStore.transitions`."""
+        which = _TRANSITIONS if agent_id is None else _TRANSITIONS_OF_AGENT
+        wanted = {"agent": agent_id, "most": max(0, limit)}
+        rows = await self.read(lambda connection: connection.execute(which, wanted).fetchall())
+        return [_to_transition(row) for row in rows]
+
+
+def _to_transition(found: Row) -> TransitionRecord:
+    row = _TransitionRow._make(found)
+    return TransitionRecord(
+        at=to_moment(row.at),
+        agent_id=row.agent_id,
+        domain=row.domain,
+        origin=row.origin,
+        target=row.target,
+        reason=row.reason,
+    )

@@ -1,0 +1,163 @@
+"""The tables. Times are microseconds since 1970 in UTC, JSON is text; migrations/ leads up to them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    literal_column,
+)
+
+from seawall.core.command import CommandState
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# The order in which rows came: ids carry a wall clock, which may jump between two starts.
+_SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("agent_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("joined_at", BigInteger, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("simulated", Boolean, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("hostname", Text, nullable=False),
+    Column("docker_version", Text, nullable=False),
+    Column("operations", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+Index(
+    "uq_agents_live_name",
+    agents.c.name,
+    unique=True,
+    sqlite_where=agents.c.revoked_at.is_(None),
+    postgresql_where=agents.c.revoked_at.is_(None),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("secret_hash", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+
+join_tokens = Table(
+    "join_tokens",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("secret_hash", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("used_at", BigInteger),
+    Column("used_by", Text),
+)
+
+# A command outlives its agent, so nothing refers to that table.
+commands = Table(
+    "commands",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True),
+    Column("command_id", Text, nullable=False, unique=True),
+    Column("operation", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("deadline_at", BigInteger, nullable=False),
+    Column("timeout_seconds", Float, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("queue", Boolean, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("idempotency_key", Text),
+    Column("fingerprint", Text, nullable=False),
+    Column("error_code", Text),
+    Column("error", Text),
+    Column("response", Text),
+    Column("total_attempts", Integer, nullable=False),
+    Column("duration_seconds", Float, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("retry_after_seconds", Float),
+)
+
+# Written out, not bound: an index with a condition serves only a query that shows the same condition.
+command_is_open = commands.c.state.in_(
+    [literal_column(f"'{state.value}'") for state in CommandState if not state.final]
+)
+Index(
+    "uq_commands_idempotency_key",
+    commands.c.idempotency_key,
+    unique=True,
+    sqlite_where=commands.c.idempotency_key.is_not(None),
+    postgresql_where=commands.c.idempotency_key.is_not(None),
+)
+Index("ix_commands_agent_id_sequence", commands.c.agent_id, commands.c.sequence)
+Index("ix_commands_open", commands.c.sequence, sqlite_where=command_is_open, postgresql_where=command_is_open)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("command_id", Text, ForeignKey("commands.command_id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("correlation_id", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("error_code", Text),
+    Column("circumstance", Text, nullable=False),
+    Column("error", Text),
+    sqlite_with_rowid=False,
+)
+
+circuit_transitions = Table(
+    "circuit_transitions",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+Index(
+    "ix_circuit_transitions_agent_id_sequence", circuit_transitions.c.agent_id, circuit_transitions.c.sequence
+)
+
+# One row: who this controller is, and how often it was started.
+controller = Table(
+    "controller",
+    metadata,
+    Column("row", Integer, CheckConstraint("row = 1", name="single"), primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("term", BigInteger, nullable=False),
+)

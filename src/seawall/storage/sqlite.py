@@ -1,0 +1,176 @@
+"""The store on one SQLite file: one connection writes, others read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+
+from seawall.clock import Clock
+from seawall.engine.store import StoreFailed
+from seawall.storage.access import AccessTables
+from seawall.storage.circuits import CircuitTables
+from seawall.storage.commands import CommandTables
+from seawall.storage.controller import begin_term, read_identity, write_identity
+from seawall.storage.fleet import FleetTables
+from seawall.storage.migrate import migrate
+from seawall.storage.readers import Readers
+from seawall.storage.statements import Answer, Connection, Result, Statement
+from seawall.storage.writer import Writer
+
+READERS: Final = 2
+BUSY_SECONDS: Final = 5.0
+
+# The log goes into the tables when it has grown beyond this (about a thousand pages), and is cut back to it.
+LOG_BYTES: Final = 4 * 1024 * 1024
+
+_DIALECT = sqlite_dialect(paramstyle="named")
+
+
+def commit(connection: sqlite3.Connection) -> None:
+    """End a transaction; it is on the disk when this returns."""
+    connection.execute("COMMIT")
+
+
+class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
+    """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
+
+    def __init__(self, identity: tuple[str, int], writer: Writer, readers: Readers) -> None:
+        """Use `open`."""
+        self._identity = identity
+        self._writer = writer
+        self._readers = readers
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        clock: Clock,
+        *,
+        on_failure: Callable[[StoreFailed], object] | None = None,
+        commit: Callable[[sqlite3.Connection], object] = commit,
+    ) -> SqliteStore:
+        """Open the database, or make it (mode 0600), with the tables of this version; a new term begins.
+
+        `on_failure` is called once if a write fails such that nothing is written any more: the process should end
+        then. `commit` ends a transaction. Raises StoreFailed.
+        """
+        path = await asyncio.to_thread(path.absolute)
+        connection = await asyncio.to_thread(_prepare, path)
+        writer = Writer(connection, str(path), commit, partial(_checkpoint, Path(f"{path}-wal")), on_failure)
+        try:
+            new_id = clock.new_id()
+            identity = await writer.run(lambda raw: begin_term(_Session(raw), new_id))
+            readers = Readers(await asyncio.to_thread(_connect_readers, path), str(path))
+        except BaseException:
+            await writer.close()
+            raise
+        return cls(identity, writer, readers)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a write has failed such that nothing is written any more."""
+        return self._writer.failed
+
+    async def write(self, job: Callable[[Connection], Result]) -> Result:
+        """See `Database.write`."""
+        return await self._writer.run(lambda raw: job(_Session(raw)))
+
+    async def read(self, job: Callable[[Connection], Result]) -> Result:
+        """See `Database.read`."""
+        return await self._readers.run(lambda raw: job(_Session(raw)))
+
+    async def controller_identity(self) -> tuple[str, int]:
+        """See `Store.controller_identity`."""
+        return self._identity
+
+    async def check(self) -> None:
+        """See `Store.check`."""
+        await self.write(write_identity)
+        await self.read(read_identity)
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        if self.failed:
+            # The last connection to go carries the log over into the tables. After a failure none that can may be it.
+            await self._writer.close()
+            await self._readers.close()
+        else:
+            await self._readers.close()
+            await self._writer.close()
+
+
+class _Session:
+    """`Connection` over the driver's connection."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+
+    def execute(self, statement: Statement, parameters: Mapping[str, object]) -> Answer:
+        """See `Connection.execute`."""
+        return self._raw.execute(statement.text(_DIALECT), parameters)
+
+
+def _prepare(path: Path) -> sqlite3.Connection:
+    """A database with the tables of this version, and the connection that is going to write it."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # The files that SQLite puts beside it get the same mode.
+        path.chmod(0o600)
+        directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise StoreFailed(
+            f"the database {path} can't be opened: {error.strerror or error}; give this user the right to read and "
+            "write it, or choose another data directory"
+        ) from error
+    try:
+        migrate(partial(_connect, path, "rw"), str(path))
+        return _connect(path, "rw")
+    except sqlite3.Error as error:
+        raise StoreFailed(
+            f"the database {path} can't be opened: {error}; if no other program holds it, restore it from a backup"
+        ) from error
+
+
+def _connect_readers(path: Path) -> list[sqlite3.Connection]:
+    return [_connect(path, "ro") for _ in range(READERS)]
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    try:
+        if mode != "ro":
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+            connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _checkpoint(log: Path, connection: sqlite3.Connection) -> None:
+    """Keep the log short: readers search all of it. SQLite's own way would keep a failure to itself."""
+    if log.stat().st_size > LOG_BYTES:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

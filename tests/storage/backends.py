@@ -1,0 +1,100 @@
+"""The implementations of the store that the contract suite runs against, and records to put into them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from seawall.clock import SystemClock
+from seawall.core.command import CommandState
+from seawall.engine.records import (
+    AgentRecord,
+    AttemptRecord,
+    CommandRecord,
+    JoinTokenRecord,
+    TokenRecord,
+    TransitionRecord,
+)
+from seawall.engine.store import Store
+from seawall.storage.sqlite import SqliteStore
+
+NOW = datetime(2030, 5, 17, 8, 30, 15, 123_456, tzinfo=UTC)
+
+OpenStore = Callable[[], Awaitable[Store]]
+"""Opens the same data each time."""
+
+
+def sqlite(directory: Path) -> OpenStore:
+    async def open_store() -> Store:
+        return await SqliteStore.open(directory / "seawall.db", SystemClock())
+
+    return open_store
+
+
+BACKENDS: dict[str, Callable[[Path], OpenStore]] = {"sqlite": sqlite}
+
+
+def later(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def command(command_id: str = "c-1", **changes: object) -> CommandRecord:
+    fields: dict[str, object] = {
+        "command_id": command_id,
+        "operation": "container_restart",
+        "agent_id": "a-1",
+        "agent": "local",
+        "arguments": {"container": "web"},
+        "state": CommandState.ACCEPTED,
+        "accepted_at": NOW,
+        "deadline_at": later(90),
+        "timeout_seconds": 30.0,
+        "max_attempts": 3,
+    }
+    return CommandRecord(**(fields | changes))  # type: ignore[arg-type]  # a test may give any field
+
+
+def attempt(number: int = 1, **changes: object) -> AttemptRecord:
+    fields: dict[str, object] = {
+        "number": number,
+        "correlation_id": f"r-{number}",
+        "started_at": later(number),
+    }
+    return AttemptRecord(**(fields | changes))  # type: ignore[arg-type]
+
+
+def agent(agent_id: str = "a-1", name: str = "local", **changes: object) -> AgentRecord:
+    fields: dict[str, object] = {
+        "agent_id": agent_id,
+        "name": name,
+        "public_key": bytes(range(32)),
+        "joined_at": NOW,
+    }
+    return AgentRecord(**(fields | changes))  # type: ignore[arg-type]
+
+
+def join_token(secret_hash: str = "hash", **changes: object) -> JoinTokenRecord:
+    fields: dict[str, object] = {
+        "token_id": f"j-{secret_hash}",
+        "secret_hash": secret_hash,
+        "created_at": NOW,
+        "expires_at": later(600),
+        "created_by": "admin",
+    }
+    return JoinTokenRecord(**(fields | changes))  # type: ignore[arg-type]
+
+
+def token(token_id: str = "t-1", **changes: object) -> TokenRecord:
+    fields: dict[str, object] = {
+        "token_id": token_id,
+        "name": f"name of {token_id}",
+        "role": "operator",
+        "secret_hash": f"hash of {token_id}",
+        "created_at": NOW,
+    }
+    return TokenRecord(**(fields | changes))  # type: ignore[arg-type]
+
+
+def transition(reason: str, agent_id: str = "a-1") -> TransitionRecord:
+    return TransitionRecord(NOW, agent_id, "docker", "closed", "open", reason)

@@ -1,0 +1,144 @@
+"""A database is brought to this version all the way, or left as it was."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from seawall.clock import SystemClock
+from seawall.storage.migrate import MIGRATIONS, MigrationFailed, NewerDatabase, migrate
+from seawall.storage.schema import metadata
+from seawall.storage.sqlite import SqliteStore
+from tests.storage.backends import command
+
+SECOND = '''
+"""The second."""
+from alembic import op
+import sqlalchemy as sa
+
+revision = "0002"
+down_revision = "0001"
+
+def upgrade():
+    op.create_table("extra", sa.Column("number", sa.Integer))
+    op.execute("UPDATE controller SET term = 99")
+    op.execute("DROP TABLE agents")
+    {end}
+'''
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None)
+
+
+def content(path: Path) -> list[str]:
+    with closing(connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A database of this version with something in it."""
+    path = tmp_path / "seawall.db"
+    migrate(partial(connect, path), "it")
+    with closing(connect(path)) as connection:
+        connection.execute("INSERT INTO controller VALUES (1, 'me', 7)")
+    return path
+
+
+def migrations_with(tmp_path: Path, end: str) -> Path:
+    migrations = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
+    (migrations / "versions" / "0002_second.py").write_text(SECOND.format(end=end), encoding="utf-8")
+    return migrations
+
+
+def test_the_migrations_lead_to_exactly_the_tables_that_the_statements_expect(path: Path) -> None:
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_the_conditions_of_the_indexes_are_those_that_the_statements_show(path: Path, tmp_path: Path) -> None:
+    # Alembic doesn't compare these.
+    meant = tmp_path / "meant.db"
+    engine = create_engine(f"sqlite:///{meant}", poolclass=NullPool)
+    metadata.create_all(engine)
+    engine.dispose()
+    question = "SELECT name, sql FROM sqlite_master WHERE sql LIKE '%INDEX%WHERE%' ORDER BY name"
+    with closing(connect(path)) as made, closing(connect(meant)) as expected:
+        indexes = made.execute(question).fetchall()
+        assert len(indexes) == 3
+        assert indexes == expected.execute(question).fetchall()
+
+
+def test_a_database_of_this_version_is_left_as_it_is(path: Path) -> None:
+    before = content(path)
+    migrate(partial(connect, path), "it")
+    assert content(path) == before
+
+
+def test_a_later_migration_is_run_on_what_is_there(path: Path, tmp_path: Path) -> None:
+    migrate(partial(connect, path), "it", migrations_with(tmp_path, "pass"))
+    with closing(connect(path)) as connection:
+        assert connection.execute("SELECT term FROM controller").fetchall() == [(99,)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
+
+
+@pytest.mark.parametrize(
+    ("end", "error"),
+    [
+        ("raise ZeroDivisionError", ZeroDivisionError),
+        ("op.execute('SELECT * FROM missing')", MigrationFailed),
+    ],
+)
+def test_a_migration_that_breaks_off_half_way_leaves_no_trace(
+    path: Path, tmp_path: Path, end: str, error: type[Exception]
+) -> None:
+    before = content(path)
+    with pytest.raises(error):
+        migrate(partial(connect, path), "it", migrations_with(tmp_path, end))
+    assert content(path) == before
+    migrate(partial(connect, path), "it")
+
+
+def test_a_failed_migration_says_that_nothing_has_changed(path: Path, tmp_path: Path) -> None:
+    migrations = migrations_with(tmp_path, "op.execute('SELECT * FROM missing')")
+    with pytest.raises(
+        MigrationFailed, match=r"tables of it can't .* are as they were: no such table: missing"
+    ):
+        migrate(partial(connect, path), "it", migrations)
+
+
+@pytest.mark.asyncio
+async def test_a_database_from_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
+    with closing(connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0042'")
+    before = content(path)
+    with pytest.raises(NewerDatabase) as refused:
+        await SqliteStore.open(path, SystemClock())
+    message = str(refused.value)
+    assert str(path) in message
+    assert "version 0042" in message
+    assert "up to 0001" in message
+    assert "install the newer Seawall" in message
+    assert content(path) == before
+
+
+@pytest.mark.asyncio
+async def test_a_store_works_on_what_the_migrations_made(path: Path) -> None:
+    store = await SqliteStore.open(path, SystemClock())
+    assert await store.controller_identity() == ("me", 8)
+    await store.accept(command())
+    await store.close()
