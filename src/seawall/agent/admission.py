@@ -1,0 +1,115 @@
+"""Who may work now: slots for everybody, and turns at one thing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class Slot:
+    """The right to work, given back once."""
+
+    __slots__ = ("_lanes", "_released")
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._released = False
+
+    def release(self) -> None:
+        """Give it back; a second time does nothing."""
+        if not self._released:
+            self._released = True
+            self._lanes.leave()
+
+
+class Lanes:
+    """At most `limit` at once, and `reserved` more for those that must get through. Each lane is served in order."""
+
+    def __init__(self, limit: int, reserved: int) -> None:
+        self._limit = limit
+        self._reserved = reserved
+        self._in_use = 0
+        self._urgent: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def in_use(self) -> int:
+        """How many slots are taken."""
+        return self._in_use
+
+    def take(self, *, urgent: bool) -> Slot | None:
+        """A slot, if one is free and nobody waits for it."""
+        queue, limit = self._lane(urgent)
+        if queue or self._in_use >= limit:
+            return None
+        self._in_use += 1
+        return Slot(self)
+
+    async def wait(self, *, urgent: bool) -> Slot:
+        """Wait for a slot in one's lane."""
+        slot = self.take(urgent=urgent)
+        if slot is None:
+            await self._wait(self._lane(urgent)[0])
+            slot = Slot(self)
+        return slot
+
+    def leave(self) -> None:
+        """A slot is free again; whoever is next gets it."""
+        self._in_use -= 1
+        for urgent in (True, False):
+            queue, limit = self._lane(urgent)
+            while queue and self._in_use < limit:
+                waiting = queue.popleft()
+                if not waiting.done():
+                    self._in_use += 1
+                    waiting.set_result(None)
+
+    def _lane(self, urgent: bool) -> tuple[deque[asyncio.Future[None]], int]:
+        return (self._urgent, self._limit + self._reserved) if urgent else (self._others, self._limit)
+
+    async def _wait(self, queue: deque[asyncio.Future[None]]) -> None:
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(waiting)
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            if waiting.cancelled():
+                # Still in the queue, unless `leave` has passed over it.
+                if waiting in queue:
+                    queue.remove(waiting)
+            else:
+                # The slot was handed over in the very moment in which this task was cancelled.
+                self.leave()
+            raise
+
+
+class Turns:
+    """One at a time for each key, in order of arrival. A key that nobody wants takes no room."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._queues)
+
+    @asynccontextmanager
+    async def turn(self, key: str | None) -> AsyncIterator[None]:
+        """Wait for one's turn at `key`; None is no key, and waits for nobody."""
+        if key is None:
+            yield
+            return
+        queue = self._queues.setdefault(key, deque())
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(mine)
+        try:
+            if queue[0] is not mine:
+                await mine
+            yield
+        finally:
+            queue.remove(mine)
+            if not queue:
+                del self._queues[key]
+            elif not queue[0].done():
+                queue[0].set_result(None)

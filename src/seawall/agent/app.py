@@ -1,0 +1,113 @@
+"""Puts the agent together, and runs it as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from seawall.agent.docker import AioDocker, Docker, DockerAddressError, DockerFailure
+from seawall.agent.identity import AgentIdentity, IdentityError
+from seawall.agent.link import AgentLink, AgentRevoked
+from seawall.agent.session import HostFacts
+from seawall.agent.worker import Worker
+from seawall.clock import Clock, SystemClock
+from seawall.telemetry.setup import LogFormat, configure
+
+STOP_GRACE_SECONDS = 5.0
+"""How long work that is under way may take to end when the agent is told to stop."""
+
+_VERSION_SECONDS = 3.0
+_FAILED = 1
+
+_logger = logging.getLogger("seawall.agent")
+
+
+def agent_version() -> str:
+    """The version of this installation."""
+    try:
+        return importlib.metadata.version("seawall")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree that isn't installed
+        return "unknown"
+
+
+async def run_agent(
+    identity: AgentIdentity,
+    docker: Docker,
+    clock: Clock,
+    *,
+    simulated: bool = False,
+    on_connected: Callable[[], object] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve the controller until `stop` is set, or until cancelled. Closes `docker` at the end.
+
+    `on_connected` is called each time a session opens. `stop` gives work under way a few seconds and answers it; a
+    cancellation doesn't wait. Raises AgentRevoked when the controller has sent this host away for good.
+    """
+    version = agent_version()
+
+    async def describe() -> HostFacts:
+        hostname = identity.name if simulated else socket.gethostname()
+        return HostFacts(version, hostname, await _docker_version(docker), simulated)
+
+    link = AgentLink(identity, clock, describe, on_connected)
+    worker = Worker(docker, clock, link.send, version=version)
+    running = asyncio.create_task(link.run(worker), name=f"agent {identity.name}")
+    stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")
+    try:
+        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            await worker.close(STOP_GRACE_SECONDS)
+            await link.say_goodbye("the agent was told to stop")
+    finally:
+        stopping.cancel()
+        running.cancel()
+        await worker.close()
+        await asyncio.wait((running, stopping))
+        await docker.close()
+    if not running.cancelled():
+        running.result()
+
+
+def main(directory: Path, docker_url: str | None = None, log_format: LogFormat = "console") -> int:
+    """Run this host's agent until SIGTERM or SIGINT; returns the process's exit code.
+
+    `directory` holds the identity that `seawall agent join` made.
+    """
+    configure(log_format)
+    try:
+        identity = AgentIdentity.load(directory)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_until_told_to_stop(identity, docker_url))
+    except (IdentityError, DockerAddressError, AgentRevoked) as error:
+        sys.stderr.write(f"the agent can't run: {error}\n")
+        return _FAILED
+    return 0
+
+
+async def _until_told_to_stop(identity: AgentIdentity, docker_url: str | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    docker = AioDocker(docker_url)
+    _logger.info("agent %s serves the Docker Engine at %s", identity.name, docker.address)
+    await run_agent(identity, docker, SystemClock(), stop=stop)
+    _logger.info("agent %s has stopped", identity.name)
+
+
+async def _docker_version(docker: Docker) -> str:
+    try:
+        version = await docker.version(timeout_seconds=_VERSION_SECONDS)
+    except DockerFailure as failure:
+        _logger.warning("the Docker Engine's version isn't known: %s", failure)
+        return ""
+    return str(version.get("Version", ""))
