@@ -1,0 +1,1 @@
+"""The controller: gateway, API, identity and the wiring of them all."""

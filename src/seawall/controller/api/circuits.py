@@ -1,0 +1,154 @@
+"""Circuits: how they are, how they came to be so, and overruling them."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+from fastapi import APIRouter
+from msgspec import Meta, Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from seawall.clock import wall_of
+from seawall.controller.api.bodies import body_schema, document, read_json
+from seawall.controller.api.permissions import Operator, Viewer
+from seawall.controller.api.problems import unknown_host
+from seawall.controller.api.services import Services, TheServices
+from seawall.core.breaker import Breaker, CircuitState
+from seawall.core.command import Domain
+from seawall.core.events import CircuitChanged
+from seawall.engine.records import AgentRecord
+
+_TRANSITIONS_SHOWN = 50
+
+router = APIRouter(prefix="/api/v1/circuits", tags=["circuits"])
+
+
+class Action(Enum):
+    """What an operator may do: hold it open or closed until it is reset, or reset it."""
+
+    OPEN = "open"
+    CLOSE = "close"
+    RESET = "reset"
+
+
+class ActionBody(Struct, forbid_unknown_fields=True):
+    """Why a circuit is overruled; kept in its history."""
+
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+@router.get("")
+async def list_circuits(_: Viewer, services: TheServices) -> Response:
+    """Every circuit of every host; those that nothing is known about are closed."""
+    circuits = [
+        circuit_document(services, agent, domain) for agent in services.fleet.agents() for domain in Domain
+    ]
+    return document(circuits)
+
+
+@router.get("/{agent}/{domain}")
+async def show_circuit(_: Viewer, services: TheServices, agent: str, domain: Domain) -> Response:
+    """One circuit with its latest transitions, the newest first."""
+    return document(await _full_document(services, _find(services, agent), domain))
+
+
+@router.post("/{agent}/{domain}/{action}", openapi_extra=body_schema(ActionBody))
+async def change_circuit(
+    principal: Operator, services: TheServices, agent: str, domain: Domain, action: Action, request: Request
+) -> Response:
+    """Hold a circuit open (nothing is sent) or closed (everything is sent), or reset it and forget."""
+    body = await read_json(request, ActionBody, empty=b"{}")
+    record = _find(services, agent)
+    now = services.clock.now()
+    reason = f"{body.reason or 'no reason given'} ({action.value} by {principal.name})"
+    guard = services.guards.of(record.agent_id)
+    try:
+        if action is Action.RESET and domain not in dict(guard.breakers):
+            # It is closed, and nobody holds it.
+            return document(await _full_document(services, record, domain))
+        breaker = guard.breaker(domain)
+        if action is Action.RESET:
+            transition = breaker.reset(now, reason)
+        else:
+            forced = CircuitState.OPEN if action is Action.OPEN else CircuitState.CLOSED
+            transition = breaker.force(forced, now, reason)
+    finally:
+        services.guards.tidy(guard, now)
+    services.emit(
+        CircuitChanged(now, record.agent_id, domain, transition.origin, transition.target, transition.reason)
+    )
+    return document(await _full_document(services, record, domain))
+
+
+def state_of(services: Services, agent_id: str, domain: Domain) -> CircuitState:
+    """A circuit's state as the next command would find it."""
+    breaker = _breaker(services, agent_id, domain)
+    return CircuitState.CLOSED if breaker is None else effective_state(breaker, services.clock.now())
+
+
+def effective_state(breaker: Breaker, now: float) -> CircuitState:
+    """The state in which the next command will find it: an open time that is over has ended, seen or not."""
+    over = breaker.state is CircuitState.OPEN and not breaker.forced and now >= breaker.admits_at
+    return CircuitState.HALF_OPEN if over else breaker.state
+
+
+def circuit_document(services: Services, agent: AgentRecord, domain: Domain) -> dict[str, object]:
+    """A circuit as the API shows it.
+
+    `successes` are those of probes while it is half-open. `probe_at` is when an open circuit lets a probe through;
+    None if a person holds it.
+    """
+    shown: dict[str, object] = {
+        "agent_id": agent.agent_id,
+        "agent": agent.name,
+        "domain": domain.value,
+        "state": CircuitState.CLOSED.value,
+        "forced": False,
+        "failures": 0,
+        "successes": 0,
+        "opened_at": None,
+        "probe_at": None,
+    }
+    breaker = _breaker(services, agent.agent_id, domain)
+    if breaker is None:
+        return shown
+    clock, now = services.clock, services.clock.now()
+    state = effective_state(breaker, now)
+    if state is CircuitState.CLOSED:
+        breaker.window.turn(now, breaker.settings.failure_window_seconds)
+    shown["state"] = state.value
+    shown["forced"] = breaker.forced
+    shown["failures"] = breaker.window.failures
+    probing = state is CircuitState.HALF_OPEN
+    shown["successes"] = breaker.probe_successes if probing else breaker.window.successes
+    if state is CircuitState.OPEN:
+        shown["opened_at"] = None if breaker.opened_at is None else wall_of(clock, breaker.opened_at)
+        shown["probe_at"] = None if breaker.forced else wall_of(clock, breaker.admits_at)
+    return shown
+
+
+async def _full_document(services: Services, agent: AgentRecord, domain: Domain) -> dict[str, object]:
+    kept = await services.transitions(agent.agent_id)
+    transitions = [
+        {"at": each.at, "from": each.origin, "to": each.target, "reason": each.reason}
+        for each in kept
+        if each.domain == domain.value
+    ]
+    return {
+        **circuit_document(services, agent, domain),
+        "transitions": transitions[:_TRANSITIONS_SHOWN],
+    }
+
+
+def _find(services: Services, agent: str) -> AgentRecord:
+    record = services.fleet.find(agent)
+    if record is None:
+        raise unknown_host(agent)
+    return record
+
+
+def _breaker(services: Services, agent_id: str, domain: Domain) -> Breaker | None:
+    guard = services.guards.get(agent_id)
+    return dict(guard.breakers).get(domain) if guard is not None else None

@@ -1,0 +1,365 @@
+"""The composition root: makes everything that a controller is made of, connects it, starts it and stops it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import uvloop
+
+from seawall.bus.local import LocalBus
+from seawall.clock import Clock, SystemClock
+from seawall.controller.api.application import create_api
+from seawall.controller.api.circuits import effective_state
+from seawall.controller.api.services import Readiness, Services
+from seawall.controller.auth import Access, AdminTokenError
+from seawall.controller.authority import AuthorityError, CertificateAuthority
+from seawall.controller.enrolment import new_join_token, revoke_agent
+from seawall.controller.gateway import Gateway, ListenFailed
+from seawall.controller.listener import ApiListener, ApiListenFailed
+from seawall.controller.settings import Address, ControllerSettings
+from seawall.controller.transitions import TransitionRecorder
+from seawall.core.events import Event
+from seawall.core.guard import Guards
+from seawall.engine.commands import Commands
+from seawall.engine.dispatcher import Dispatcher
+from seawall.engine.drive import Driver, Slot
+from seawall.engine.fleet import Fleet
+from seawall.engine.identifiers import CorrelationIds
+from seawall.engine.notices import notice_of
+from seawall.engine.ports import Subscriber
+from seawall.engine.store import Store, StoreFailed
+from seawall.storage.directory import DataDirectory, DataDirectoryError
+from seawall.storage.sqlite import SqliteStore
+from seawall.telemetry.log import log_event
+from seawall.telemetry.prometheus import CircuitReading, Metrics
+from seawall.telemetry.setup import configure, redact_text
+
+EXIT_FAILED = 1
+EXIT_STORE_FAILED = 70
+
+# Together ten seconds, whoever doesn't cooperate: then a supervisor would lose its patience.
+_STOP_SECONDS = 8.0
+_ABORT_SECONDS = 0.5
+_CLOSE_SECONDS = 1.5
+
+_AUTHORITY_DIRECTORY = "authority"
+
+_logger = logging.getLogger("seawall.controller")
+
+
+class StartFailed(Exception):
+    """The controller can't start. The message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A controller that is up, for whoever started it."""
+
+    controller_id: str
+    term: int
+    data: Path
+    api: Address
+    agents: Address
+    api_url: str
+    agents_url: str
+    admin_token_file: Path
+    ca_file: Path
+    ca_fingerprint: str
+
+
+class Controller:
+    """All parts of a controller, connected. Belongs to the event loop on which it was made."""
+
+    def __init__(
+        self,
+        settings: ControllerSettings,
+        clock: Clock,
+        store: Store,
+        identity: tuple[str, int],
+        authority: CertificateAuthority,
+    ) -> None:
+        controller_id, term = identity
+        self.settings = settings
+        self.clock = clock
+        self.store = store
+        self.authority = authority
+        self.controller_id, self.term = controller_id, term
+        self.bus = LocalBus()
+        self.guards: Guards[Slot] = Guards(settings.breaker.settings(), settings.bulkhead.limits())
+        self.transitions = TransitionRecorder(store, clock)
+        self._subscribers: list[Subscriber] = []
+        self.fleet = Fleet(self.guards, clock, self.emit)
+        self.gateway = Gateway(
+            *(store, self.fleet, self.bus, clock, authority, controller_id, term, settings.heartbeat_seconds)
+        )
+        self.metrics = Metrics(lambda: len(list(self.fleet.sessions())), self._circuits, self.gateway)
+        self._subscribers += [self.metrics.observe, self.transitions.observe, self._publish, log_event]
+        self.driver = Driver(self.fleet, self.guards, clock, CorrelationIds(clock), self._subscribers)
+        self.dispatcher = Dispatcher(self.driver, store, self.fleet, self.bus, clock)
+        self.driver.journal = self.dispatcher
+        self.commands = Commands(*(store, self.dispatcher, self.fleet, self.guards, clock, self.emit))
+        self.access = Access(store, clock)
+        self.services = Services(
+            access=self.access,
+            store=store,
+            fleet=self.fleet,
+            guards=self.guards,
+            commands=self.commands,
+            bus=self.bus,
+            clock=clock,
+            emit=self.emit,
+            invite=partial(new_join_token, store, authority.fingerprint, clock),
+            revoke_agent=partial(revoke_agent, store, self.fleet, clock),
+            transitions=self.transitions.of_agent,
+            render_metrics=self.metrics.render,
+            readiness=Readiness(store, clock),
+            agents_url="",
+        )
+        tls = None if settings.api.loopback else authority.server_context()
+        self.api = create_api(self.services, metrics_open=tls is None)
+        self.listener = ApiListener(self.api, tls)
+        self._stop_dispatcher = asyncio.Event()
+        self._lasting: list[asyncio.Task[None]] = []
+
+    def emit(self, event: Event) -> None:
+        """Tell every subscriber."""
+        for subscriber in self._subscribers:
+            subscriber(event)
+
+    async def start(self) -> Running:
+        """Take up what was left open, then let agents and callers in."""
+        settings = self.settings
+        admin_token_file = await self.access.ensure_admin_token(settings.data)
+        for agent in await self.store.agents():
+            self.fleet.learn(agent)
+        recovered = asyncio.Event()
+        self._last(self.dispatcher.run(recovered, self._stop_dispatcher), "dispatcher")
+        self._last(self.transitions.run(), "transitions")
+        await self._first_of(recovered)
+        self._raise_if_ended()
+        self.services.readiness.recovered = True
+        await self.gateway.start(settings.agents.host, settings.agents.port, self.authority.server_context())
+        agents = Address(settings.agents.host, self.gateway.port)
+        self.services.agents_url = f"https://{_reachable(agents)}"
+        api = await self.listener.start(settings.api)
+        if self.listener.task is not None:
+            self._lasting.append(self.listener.task)
+        self.services.readiness.listening = True
+        scheme = "http" if settings.api.loopback else "https"
+        return Running(
+            controller_id=self.controller_id,
+            term=self.term,
+            data=settings.data,
+            api=api,
+            agents=agents,
+            api_url=f"{scheme}://{_reachable(api)}",
+            agents_url=self.services.agents_url,
+            admin_token_file=admin_token_file,
+            ca_file=settings.data / _AUTHORITY_DIRECTORY / "ca.pem",
+            ca_fingerprint=self.authority.fingerprint,
+        )
+
+    async def run(self, stop: asyncio.Event, failure: asyncio.Future[None]) -> None:
+        """Go on until `stop`. Raises what `failure` or a part of the controller fails with."""
+        await self._first_of(stop, failure)
+        self._raise_if_ended()
+        if failure.done():
+            failure.result()
+
+    async def stop(self) -> None:
+        """Stop in order: no more requests, a goodbye to the agents, and the commands stay open in the store."""
+        self.services.readiness.listening = False
+        self.services.stopping.set()
+        await self.listener.stop()
+        await self.gateway.stop()
+        self._stop_dispatcher.set()
+        for task in self._lasting:
+            if task.get_name() != "dispatcher":
+                task.cancel()
+        if self._lasting:
+            await asyncio.wait(self._lasting)
+        await self.transitions.flush()
+
+    async def abort(self) -> None:
+        """End what `stop` couldn't in time."""
+        for task in self._lasting:
+            task.cancel()
+        await asyncio.wait(self._lasting, timeout=_ABORT_SECONDS)
+
+    def _last(self, work: Coroutine[None, None, None], name: str) -> None:
+        self._lasting.append(asyncio.create_task(work, name=name))
+
+    async def _first_of(self, event: asyncio.Event, *others: asyncio.Future[None]) -> None:
+        """Wait for the event, or for the end of anything that should last."""
+        waiting = asyncio.create_task(_set(event))
+        try:
+            await asyncio.wait((waiting, *others, *self._lasting), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+
+    def _raise_if_ended(self) -> None:
+        for task in self._lasting:
+            if task.done():
+                try:
+                    task.result()
+                except BaseExceptionGroup as group:
+                    # One cause is enough to say: when the store fails, every command under way fails with it.
+                    raise (_store_failure(group) or group) from group
+                raise RuntimeError(f"the {task.get_name()} ended although nobody stopped it")
+
+    def _publish(self, event: Event) -> None:
+        notice = notice_of(event, self.clock)
+        if notice is not None:
+            self.bus.publish(notice)
+
+    def _circuits(self) -> Iterator[CircuitReading]:
+        now = self.clock.now()
+        for guard in self.guards:
+            for domain, breaker in guard.breakers:
+                yield guard.agent_id, domain, effective_state(breaker, now)
+
+
+async def run_controller(
+    settings: ControllerSettings,
+    clock: Clock,
+    *,
+    on_ready: Callable[[Running], None],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run a controller until `stop` is set; without one, until SIGINT or SIGTERM comes.
+
+    `on_ready` is called once agents and callers are let in. Raises StartFailed, and StoreFailed when the store fails
+    later on.
+    """
+    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def fail(error: StoreFailed) -> None:
+        if not failure.done():
+            failure.set_exception(error)
+            # Noted, even if the controller stops before anybody asks.
+            failure.exception()
+
+    async with AsyncExitStack() as stack:
+        if stop is None:
+            stop = asyncio.Event()
+            stack.enter_context(_signals(stop))
+        with _start_failures():
+            directory = stack.enter_context(DataDirectory.open(settings.data))
+            authority = await asyncio.to_thread(
+                CertificateAuthority.open,
+                directory.path / _AUTHORITY_DIRECTORY,
+                clock.wall(),
+                _names(settings),
+            )
+            store = await SqliteStore.open(directory.database, clock, on_failure=fail)
+            stack.push_async_callback(_close, store)
+            controller = Controller(settings, clock, store, await store.controller_identity(), authority)
+            stack.push_async_callback(_stop, controller)
+            running = await controller.start()
+        _logger.info("ready", extra={"api": running.api_url, "agents": running.agents_url})
+        on_ready(running)
+        await controller.run(stop, failure)
+        _logger.info("stopping")
+
+
+def main(settings: ControllerSettings, on_ready: Callable[[Running], None] | None = None) -> int:
+    """Run a controller in this process until a signal stops it; returns the exit code.
+
+    0 after a stop, 1 if it can't start or a defect ended it, 70 if the store failed.
+    """
+    configure(settings.log_format, settings.log_level)
+    work = run_controller(
+        settings, SystemClock(), on_ready=on_ready if on_ready is not None else lambda _: None
+    )
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
+    except StartFailed as error:
+        _say(f"the controller can't start: {error}")
+        return EXIT_FAILED
+    except StoreFailed as error:
+        _say(f"the controller ended: {error}")
+        return EXIT_STORE_FAILED
+    except KeyboardInterrupt:
+        # Before there was anything to stop.
+        return 0
+    except Exception:
+        _logger.exception("the controller ended by a defect; please report it")
+        return EXIT_FAILED
+    return 0
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _stop(controller: Controller) -> None:
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await controller.stop()
+    except TimeoutError:
+        _logger.warning("the stop took longer than %g s, so it was cut short", _STOP_SECONDS)
+        await controller.abort()
+
+
+async def _close(store: Store) -> None:
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await store.close()
+    except TimeoutError:
+        _logger.warning("the database wasn't closed within %g s; what was answered is kept", _CLOSE_SECONDS)
+
+
+def _store_failure(group: BaseExceptionGroup[BaseException]) -> StoreFailed | None:
+    for error in group.exceptions:
+        found = _store_failure(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, StoreFailed):
+            return found
+    return None
+
+
+@contextmanager
+def _start_failures() -> Iterator[None]:
+    """What may well go wrong at a start is a sentence, not a traceback."""
+    try:
+        yield
+    except (
+        *(AdminTokenError, ApiListenFailed, AuthorityError, DataDirectoryError, ListenFailed, StoreFailed),
+    ) as error:
+        raise StartFailed(str(error)) from error
+
+
+@contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    handled = (signal.SIGINT, signal.SIGTERM)
+    for each in handled:
+        loop.add_signal_handler(each, stop.set)
+    try:
+        yield
+    finally:
+        for each in handled:
+            loop.remove_signal_handler(each)
+
+
+def _names(settings: ControllerSettings) -> list[str]:
+    """By which names others may dial this controller, beside those that every certificate has."""
+    return [_reachable(address).host for address in (settings.api, settings.agents) if not address.loopback]
+
+
+def _reachable(address: Address) -> Address:
+    """An address to dial: one that stands for all of this machine's is called by the machine's name."""
+    return Address(socket.gethostname(), address.port) if address.wildcard else address
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"seawall: {redact_text(text)}\n")

@@ -1,0 +1,226 @@
+"""Metrics: a subscriber that counts in plain integers, and a collector that reads them when Prometheus asks.
+
+A counter's sample carries the suffix `_total`, as Prometheus wants it and as `prometheus_client` enforces it:
+`circuit_breaker_state_transitions` is scraped as `circuit_breaker_state_transitions_total`, as it always was; the
+other counters have the suffix in their name already.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from seawall.core.breaker import CircuitState
+from seawall.core.command import CommandState, Domain
+from seawall.core.events import CircuitChanged, CommandFinished, Event, RetryScheduled
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+"""Upper ends of the buckets of `command_duration_seconds`, in seconds."""
+
+
+class MetricDeclaration(Struct, frozen=True):
+    """A metric's name as it is scraped (without the suffixes of a histogram's parts), its labels and its meaning."""
+
+    name: str
+    kind: str
+    summary: str
+    labels: tuple[str, ...] = ()
+
+
+ERRORS = MetricDeclaration(
+    "command_errors_total",
+    "counter",
+    "Commands that ended with an error code; commands_total tells FAILED from UNKNOWN and REJECTED.",
+    ("error_code",),
+)
+RETRIES = MetricDeclaration(
+    "command_retries_total", "counter", "Further attempts that were scheduled.", ("agent_id",)
+)
+RETRY_SUCCESSES = MetricDeclaration(
+    "command_retry_success_total", "counter", "Commands that succeeded after a retry.", ("agent_id",)
+)
+TRANSITIONS = MetricDeclaration(
+    "circuit_breaker_state_transitions_total",
+    "counter",
+    "Changes of state of an agent's circuits.",
+    ("agent_id", "from", "to"),
+)
+DURATION = MetricDeclaration(
+    "command_duration_seconds",
+    "histogram",
+    "From a command's start to its end, its waits included; commands that were rejected don't count.",
+    ("retried",),
+)
+COMMANDS = MetricDeclaration(
+    "commands_total", "counter", "Commands by how they ended.", ("operation", "state")
+)
+CONNECTED = MetricDeclaration("agents_connected", "gauge", "Agents with a live session.")
+CIRCUITS = MetricDeclaration(
+    "circuit_state",
+    "gauge",
+    "0 closed, 1 half-open, 2 open; a circuit that isn't listed is closed and clean.",
+    ("agent_id", "domain"),
+)
+SESSIONS_OPENED = MetricDeclaration("gateway_sessions_opened_total", "counter", "Sessions of agents opened.")
+HANDSHAKES_REFUSED = MetricDeclaration(
+    "gateway_handshakes_refused_total", "counter", "Connections that were not let in."
+)
+FOREIGN_ANSWERS = MetricDeclaration(
+    "gateway_foreign_answers_total", "counter", "Answers to another agent's attempt; ignored."
+)
+LATE_ANSWERS = MetricDeclaration(
+    "gateway_late_answers_total", "counter", "Answers to an attempt that was over; ignored."
+)
+STALE_FRAMES = MetricDeclaration(
+    "gateway_stale_frames_total", "counter", "Frames of an older session; ignored."
+)
+BAD_FRAMES = MetricDeclaration("gateway_bad_frames_total", "counter", "Frames that couldn't be read.")
+
+METRICS = (
+    *(ERRORS, RETRIES, RETRY_SUCCESSES, TRANSITIONS, DURATION, COMMANDS, CONNECTED, CIRCUITS),
+    *(SESSIONS_OPENED, HANDSHAKES_REFUSED, FOREIGN_ANSWERS, LATE_ANSWERS, STALE_FRAMES, BAD_FRAMES),
+)
+"""All metrics that there are."""
+
+CircuitReading = tuple[str, Domain, CircuitState]
+"""An agent's id, the domain and the state of one of its circuits."""
+
+_LEVELS = {CircuitState.CLOSED: 0.0, CircuitState.HALF_OPEN: 1.0, CircuitState.OPEN: 2.0}
+
+
+class GatewayCounters(Protocol):
+    """What a gateway counts."""
+
+    sessions_opened: int
+    handshakes_refused: int
+    foreign_answers: int
+    late_answers: int
+    stale_frames: int
+    bad_frames: int
+
+
+class Metrics(Collector):
+    """Counts events in `observe`, a subscriber, and is read by `render`.
+
+    `connected` says how many agents are, `circuits` which circuits exist; both are called at scrape time, like
+    `gateway`'s counters.
+    """
+
+    def __init__(
+        self,
+        connected: Callable[[], int] | None = None,
+        circuits: Callable[[], Iterable[CircuitReading]] | None = None,
+        gateway: GatewayCounters | None = None,
+    ) -> None:
+        self._connected = connected
+        self._circuits = circuits
+        self._gateway = gateway
+        self._errors: defaultdict[str, int] = defaultdict(int)
+        self._retries: defaultdict[str, int] = defaultdict(int)
+        self._retry_successes: defaultdict[str, int] = defaultdict(int)
+        self._transitions: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+        self._commands: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._durations = {False: _Histogram(), True: _Histogram()}
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def observe(self, event: Event) -> None:
+        """Count an event."""
+        if isinstance(event, CommandFinished):
+            self._count_finished(event)
+        elif isinstance(event, RetryScheduled):
+            self._retries[event.command.agent_id] += 1
+        elif isinstance(event, CircuitChanged):
+            self._transitions[event.agent_id, event.origin.value, event.target.value] += 1
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format. Safe to call from another thread than the one that counts."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """See `prometheus_client.registry.Collector.collect`."""
+        yield _counter(ERRORS, (((code,), count) for code, count in list(self._errors.items())))
+        yield _counter(RETRIES, (((agent,), count) for agent, count in list(self._retries.items())))
+        successes = list(self._retry_successes.items())
+        yield _counter(RETRY_SUCCESSES, (((agent,), count) for agent, count in successes))
+        yield _counter(TRANSITIONS, list(self._transitions.items()))
+        yield _counter(COMMANDS, list(self._commands.items()))
+        yield self._collect_durations()
+        if self._connected is not None:
+            yield GaugeMetricFamily(CONNECTED.name, CONNECTED.summary, value=self._connected())
+        if self._circuits is not None:
+            circuits = GaugeMetricFamily(CIRCUITS.name, CIRCUITS.summary, labels=CIRCUITS.labels)
+            for agent_id, domain, state in self._circuits():
+                circuits.add_metric((agent_id, domain.value), _LEVELS[state])
+            yield circuits
+        if self._gateway is not None:
+            yield from _gateway_counters(self._gateway)
+
+    def _count_finished(self, event: CommandFinished) -> None:
+        command, result = event.command, event.result
+        state = result.state
+        self._commands[command.operation, state.value if state is not None else ""] += 1
+        if result.error_code is not None:
+            self._errors[result.error_code.value] += 1
+        elif result.retried:
+            self._retry_successes[command.agent_id] += 1
+        if state is not CommandState.REJECTED:
+            self._durations[result.retried].add(result.duration_seconds)
+
+    def _collect_durations(self) -> Metric:
+        durations = HistogramMetricFamily(DURATION.name, DURATION.summary, labels=DURATION.labels)
+        for retried, histogram in self._durations.items():
+            durations.add_metric(("true" if retried else "false",), histogram.buckets(), histogram.total)
+        return durations
+
+
+class _Histogram:
+    """Counts by bucket, the last for what is above all of them, and the sum."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(DURATION_BUCKETS) + 1)
+        self.total = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(DURATION_BUCKETS, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        counted, cumulative = 0, []
+        for bound, count in zip((*map(str, DURATION_BUCKETS), "+Inf"), self.counts, strict=True):
+            counted += count
+            cumulative.append((bound, float(counted)))
+        return cumulative
+
+
+def _counter(
+    declaration: MetricDeclaration, readings: Iterable[tuple[tuple[str, ...], int]]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(declaration.name, declaration.summary, labels=declaration.labels)
+    for labels, count in readings:
+        family.add_metric(labels, count)
+    return family
+
+
+def _gateway_counters(gateway: GatewayCounters) -> Iterator[Metric]:
+    for declaration, count in (
+        (SESSIONS_OPENED, gateway.sessions_opened),
+        (HANDSHAKES_REFUSED, gateway.handshakes_refused),
+        (FOREIGN_ANSWERS, gateway.foreign_answers),
+        (LATE_ANSWERS, gateway.late_answers),
+        (STALE_FRAMES, gateway.stale_frames),
+        (BAD_FRAMES, gateway.bad_frames),
+    ):
+        yield CounterMetricFamily(declaration.name, declaration.summary, value=count)
