@@ -1,0 +1,177 @@
+"""The options that every command to a host has, and what is done with them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seawall.cli import results
+from seawall.cli.connect import ask
+from seawall.cli.exits import UsageProblem, worst
+from seawall.cli.fanout import Manner, Work, choose, perform
+from seawall.cli.output import console, say, tell
+from seawall.cli.reporters import Ending, LineReporter, LiveReporter, Reporter
+from seawall.cli.selector import Selector, SelectorProblem, parse_selector
+from seawall.clock import SystemClock
+from seawall.operations.registry import OPERATIONS
+
+if TYPE_CHECKING:
+    from seawall.client.client import Client
+
+_LONGEST_KEY = 200
+"""The controller takes 255 characters; a host's id may follow."""
+_MOST_RETRIES = 19
+
+
+def _seconds(value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise typer.BadParameter(f"give a number of seconds greater than 0, not {value:g}")
+    return value
+
+
+def _key(value: str | None) -> str | None:
+    if value is not None and not (
+        1 <= len(value) <= _LONGEST_KEY and value.isascii() and value.isprintable()
+    ):
+        raise typer.BadParameter(f"a key has 1 to {_LONGEST_KEY} printable ASCII characters")
+    return value
+
+
+def _deliver(
+    context: typer.Context,
+    work: Work,
+    *,
+    on: Annotated[
+        list[str] | None,
+        typer.Option("--on", metavar="HOST|KEY=VALUE|all", help="Where; may be given several times."),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="SECONDS", callback=_seconds, help="How long an attempt may take."),
+    ] = None,
+    retries: Annotated[
+        int | None,
+        typer.Option(
+            "--retries", min=0, max=_MOST_RETRIES, help="How often it is tried again after the first attempt."
+        ),
+    ] = None,
+    deadline: Annotated[
+        float | None,
+        typer.Option(
+            "--deadline",
+            metavar="SECONDS",
+            callback=_seconds,
+            help="How long all of it may take; nothing starts later.",
+        ),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        typer.Option(
+            "--idempotency-key", metavar="KEY", callback=_key, help="The same key is the same command."
+        ),
+    ] = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Print the accepted record at once, don't wait for the end.")
+    ] = False,
+    no_queue: Annotated[
+        bool,
+        typer.Option("--no-queue", help="Fail at once on a host that isn't connected, don't wait for it."),
+    ] = False,
+    parallel: Annotated[
+        int, typer.Option("--parallel", min=1, max=500, help="On how many hosts at once at most.")
+    ] = 50,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the record; a list when several hosts may be meant.")
+    ] = False,
+) -> None:
+    try:
+        selector = parse_selector(on or ())
+    except SelectorProblem as error:
+        raise UsageProblem(str(error)) from error
+    manner = Manner(
+        timeout_seconds=timeout,
+        max_attempts=retries + 1 if retries is not None else None,
+        deadline_seconds=deadline,
+        queue=not no_queue,
+        key=idempotency_key,
+        several=selector.plural,
+        follow=not no_wait,
+        parallel=parallel,
+    )
+    endings = ask(context, lambda client: _performed(client, selector, work, manner, as_json=as_json))
+    if as_json:
+        results.print_records(endings, work, plural=selector.plural)
+    elif not no_wait:
+        results.print_responses(endings, work, plural=selector.plural)
+        if len(endings) > 1:
+            (tell if _is_read(work) else say)(results.summary(endings))
+    else:
+        results.print_accepted(endings, plural=selector.plural)
+    raise typer.Exit(worst(ending.exit_code for ending in endings))
+
+
+async def _performed(
+    client: Client, selector: Selector, work: Work, manner: Manner, *, as_json: bool
+) -> list[Ending]:
+    hosts = await choose(client, selector)
+    beside = as_json or _is_read(work) or not manner.follow
+    with _reporter(len(hosts) > 1, beside=beside, quiet=_is_read(work)) as reporter:
+        return await perform(client, SystemClock(), hosts, work, manner, reporter)
+
+
+def _reporter(plural: bool, *, beside: bool, quiet: bool) -> Reporter:
+    if plural:
+        screen = console(errors=beside)
+        if screen.is_terminal:
+            return LiveReporter(screen, quiet=quiet)
+    return LineReporter(tell if beside else say, plural=plural, quiet=quiet)
+
+
+def _is_read(work: Work) -> bool:
+    operation = OPERATIONS.get(work.operation)
+    return operation is not None and not operation.changes
+
+
+_SIGNATURE = inspect.signature(_deliver, eval_str=True)
+_OPTIONS = [
+    parameter
+    for parameter in _SIGNATURE.parameters.values()
+    if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+]
+
+
+def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Work]], None]:
+    """Make a function that says what is to be done into a command of `app`, with all the options above.
+
+    The function's parameters are the command's own, its docstring the help.
+    """
+
+    def decorate(function: Callable[..., Work]) -> None:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())
+        context = inspect.Parameter(
+            "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+        )
+        named = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+
+        def run(context: typer.Context, **given: object) -> None:
+            work = function(**{parameter.name: given.pop(parameter.name) for parameter in own})
+            _deliver(context, work, **given)  # type: ignore[arg-type]  # typer gives each its declared type
+
+        parameters = [context, *named, *_OPTIONS]
+        run.__doc__ = function.__doc__
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        vars(run)["__signature__"] = inspect.Signature(parameters)
+        app.command(name)(run)
+
+    return decorate
+
+
+def deliver_to(
+    context: typer.Context, host: str, work: Work, *, timeout: float | None, as_json: bool
+) -> None:
+    """Have one thing done on one host, for commands whose host is an argument."""
+    _deliver(context, work, on=[host], timeout=timeout, retries=None, as_json=as_json)

@@ -1,0 +1,53 @@
+"""Simulated hosts: real agents on Docker Engines that exist in memory only."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvloop
+
+from seawall.agent.app import run_agent
+from seawall.agent.identity import AgentIdentity, IdentityError
+from seawall.agent.link import AgentRevoked
+from seawall.cli.exits import DONE, CliProblem
+from seawall.clock import SystemClock
+from seawall.testing.docker import FakeDocker
+
+_logger = logging.getLogger("seawall.agent")
+
+
+def main(directories: Sequence[Path]) -> int:
+    """Run an agent for each identity until SIGTERM or SIGINT; returns the exit code. Raises CliProblem."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        identities = [AgentIdentity.load(directory) for directory in directories]
+    except IdentityError as error:
+        raise CliProblem(str(error)) from error
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(identities))
+    return DONE
+
+
+async def _run(identities: Sequence[AgentIdentity]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    clock = SystemClock()
+
+    async def one(identity: AgentIdentity) -> None:
+        docker = FakeDocker(clock, hostname=identity.name)
+        try:
+            await run_agent(identity, docker, clock, simulated=True, stop=stop)
+        except AgentRevoked as error:
+            # The other hosts of this process go on.
+            _logger.warning("simulated host %s has ended: %s", identity.name, error)
+
+    async with asyncio.TaskGroup() as group:
+        for identity in identities:
+            group.create_task(one(identity))
+        await stop.wait()
