@@ -1,0 +1,186 @@
+"""What a durable command costs, end to end: accepted, dispatched, performed and concluded, each with its flush.
+
+The path measured: Commands.accept -> SqliteStore -> Dispatcher -> Driver -> Gateway -> WebSocket -> 16 agents with a
+fake Docker -> and back, until the result is durable. Both ends and the load are in this process, on one event loop.
+Beside it stands one fdatasync of this machine's disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bench.measure import Row, Timed, in_turns, row
+from seawall.agent.identity import AgentIdentity
+from seawall.agent.link import AgentLink
+from seawall.agent.session import HostFacts
+from seawall.agent.worker import Worker
+from seawall.bus.local import LocalBus
+from seawall.clock import SystemClock
+from seawall.controller.authority import CertificateAuthority
+from seawall.controller.gateway import Gateway
+from seawall.core.command import CommandState
+from seawall.core.events import Event
+from seawall.core.guard import Guards
+from seawall.engine.commands import CommandRequest, Commands
+from seawall.engine.dispatcher import Dispatcher
+from seawall.engine.drive import Driver, Slot
+from seawall.engine.fleet import Fleet
+from seawall.engine.identifiers import CorrelationIds
+from seawall.engine.records import AgentRecord, JoinTokenRecord
+from seawall.storage.sqlite import SqliteStore, commit
+from seawall.testing.docker import FakeDocker
+
+AGENTS = 16
+IN_FLIGHT = 256
+FLUSHES = 64
+SEQUENTIAL, CONCURRENT = (
+    "durable command, 1 in flight",
+    f"durable command, {IN_FLIGHT} in flight, {AGENTS} agents",
+)
+FLUSH = "fdatasync of 4 KiB"
+
+
+class Commits:
+    """Counts the transactions that were flushed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        self.count += 1
+        commit(connection)
+
+
+@asynccontextmanager
+async def plane(directory: Path, commits: Commits) -> AsyncIterator[Commands]:
+    """A controller without its API, and its agents."""
+    clock = SystemClock()
+    store = await SqliteStore.open(directory / "seawall.db", clock, commit=commits)
+    guards: Guards[Slot] = Guards()
+
+    def ignore(_: Event) -> None:
+        """Events are on, as they are in a controller."""
+
+    fleet = Fleet(guards, clock, ignore)
+    driver = Driver(fleet, guards, clock, CorrelationIds(clock), [ignore])
+    bus = LocalBus()
+    dispatcher = Dispatcher(driver, store, fleet, bus, clock)
+    driver.journal = dispatcher
+    commands = Commands(store, dispatcher, fleet, guards, clock, ignore)
+    authority = CertificateAuthority.open(directory / "authority", clock.wall())
+    controller_id, term = await store.controller_identity()
+    gateway = Gateway(store, fleet, bus, clock, authority, controller_id, term)
+    ready, stop = asyncio.Event(), asyncio.Event()
+    dispatching = asyncio.create_task(dispatcher.run(ready, stop))
+    await ready.wait()
+    await gateway.start("127.0.0.1", 0, None)
+    async with AsyncExitStack() as agents:
+        for number in range(AGENTS):
+            agent = AgentRecord(clock.new_id(), f"agent-{number}", b"", clock.wall())
+            await agents.enter_async_context(joined(agent, store, fleet, gateway, controller_id, clock))
+        yield commands
+    await gateway.stop()
+    stop.set()
+    await dispatching
+    await store.close()
+
+
+@asynccontextmanager
+async def joined(
+    agent: AgentRecord,
+    store: SqliteStore,
+    fleet: Fleet,
+    gateway: Gateway,
+    controller_id: str,
+    clock: SystemClock,
+) -> AsyncIterator[None]:
+    """One agent, connected."""
+    key = Ed25519PrivateKey.generate()
+    agent.public_key = key.public_key().public_bytes_raw()
+    now = clock.wall()
+    await store.add_join_token(
+        JoinTokenRecord(clock.new_id(), agent.name, now, now.replace(year=now.year + 1))
+    )
+    fleet.learn(await store.redeem(agent.name, now, agent))
+    identity = AgentIdentity(
+        agent.agent_id, agent.name, f"http://127.0.0.1:{gateway.port}", controller_id, {}, "", key
+    )
+
+    async def describe() -> HostFacts:
+        return HostFacts("1.0")
+
+    link = AgentLink(identity, clock, describe)
+    worker = Worker(FakeDocker(clock), clock, link.send, version="1.0")
+    running = asyncio.create_task(link.run(worker))
+    await fleet.connected(agent.agent_id, clock.now() + 10.0)
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait((running,))
+        await worker.close()
+
+
+async def measure(rounds: int, times: int) -> list[Row]:
+    """A row for a flush, one for a command alone, one for many at once, and one for the flushes per command."""
+    with tempfile.TemporaryDirectory(dir=".") as name:
+        directory = Path(name)
+        commits = Commits()
+        async with plane(directory, commits) as commands:
+            flush, alone, crowd = flushes(directory), trips(commands, 1), trips(commands, IN_FLIGHT)
+            one = await in_turns({FLUSH: flush, SEQUENTIAL: alone}, FLUSHES, rounds)
+            many = await in_turns({CONCURRENT: crowd}, times, rounds)
+            before = commits.count
+            await crowd(times)
+            flushed = (commits.count - before) / times
+    return [
+        row(one, FLUSH),
+        row(one, SEQUENTIAL, beside=FLUSH),
+        row(many, CONCURRENT),
+        Row(f"commits per 1,000 commands, {IN_FLIGHT} in flight", flushed * 1_000, "commits"),
+    ]
+
+
+def trips(commands: Commands, in_flight: int) -> Timed:
+    """Restarts of a container, spread over the agents, with so many under way."""
+
+    async def some(number: int, times: int) -> None:
+        request = CommandRequest(
+            "container_restart",
+            f"agent-{number % AGENTS}",
+            {"container": ("web", "db")[number // AGENTS % 2]},
+        )
+        for _ in range(times):
+            accepted = await commands.accept(request)
+            record = await commands.wait(accepted.command_id, 60.0)
+            assert record is not None
+            assert record.state is CommandState.SUCCEEDED, record
+
+    async def all_of_them(times: int) -> None:
+        each = max(1, times // in_flight)
+        await asyncio.gather(*(some(number, each) for number in range(in_flight)))
+
+    return all_of_them
+
+
+def flushes(directory: Path) -> Timed:
+    """One small write after the other, each flushed."""
+
+    async def write(times: int) -> None:
+        descriptor = os.open(directory / "flushed", os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            for _ in range(times):
+                os.pwrite(descriptor, b"x" * 4096, 0)
+                os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    return write
