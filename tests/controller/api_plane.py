@@ -153,10 +153,12 @@ class ApiPlane:
 
 
 @asynccontextmanager
-async def api_plane(directory: Path, clock: FakeClock | None = None) -> AsyncIterator[ApiPlane]:
+async def api_plane(
+    directory: Path, clock: FakeClock | None = None, free_bytes: Callable[[Path], int] | None = None
+) -> AsyncIterator[ApiPlane]:
     """A controller that does everything but listen, with the hosts web-1 and web-2."""
     clock = clock if clock is not None else FakeClock()
-    store = await SqliteStore.open(directory / "seawall.db", clock)
+    store = await SqliteStore.open(directory / "seawall.db", clock, free_bytes=free_bytes)
     authority = CertificateAuthority.open(directory / "authority", clock.wall())
     controller = Controller(
         ControllerSettings(data=directory), clock, store, await store.controller_identity(), authority

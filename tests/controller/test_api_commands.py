@@ -11,6 +11,7 @@ from seawall.controller.api.problems import Problem
 from seawall.core.command import Domain
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.operation import Role
+from seawall.storage.sqlite import RESERVE_BYTES
 from tests.controller.api_plane import (
     CHANGE,
     HOST,
@@ -119,6 +120,29 @@ async def test_500_posts_of_one_key_at_once_are_one_command_and_500_equal_answer
         assert len({answer.content for answer in answers}) == 1
         assert len(session.reached) == 1
         assert len(await plane.services.store.commands()) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_disk_almost_full_stops_what_is_new_and_concludes_what_was_accepted(tmp_path: Path) -> None:
+    room = [RESERVE_BYTES]
+    async with api_plane(tmp_path, free_bytes=lambda _: room[0]) as plane:
+        session = plane.attach()
+        session.hold = asyncio.Event()
+        key = {"Idempotency-Key": "deploy-9"}
+        accepted = await plane.post(COMMANDS, CHANGE, headers=key)
+        assert accepted.status_code == 202
+        room[0] -= 1
+        refused = await plane.post(COMMANDS, CHANGE)
+        is_problem(refused, 503, "store_full")
+        assert int(refused.headers["retry-after"]) >= 1
+        again = await plane.post(COMMANDS, CHANGE, headers=key)
+        assert again.json()["command_id"] == accepted.json()["command_id"]
+        session.hold.set()
+        finished = await plane.get(f"{COMMANDS}/{accepted.json()['command_id']}?wait=60")
+        assert finished.json()["state"] == "SUCCEEDED"
+        assert len(session.reached) == 1
+        room[0] += 1
+        assert (await plane.done(READ))["state"] == "SUCCEEDED"
 
 
 @pytest.mark.asyncio

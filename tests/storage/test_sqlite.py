@@ -19,10 +19,10 @@ from sqlalchemy.dialects.sqlite import dialect
 
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
-from seawall.engine.store import StoreFailed
+from seawall.engine.store import StoreFailed, StoreFull
 from seawall.storage import commands as command_statements
 from seawall.storage.schema import controller
-from seawall.storage.sqlite import LOG_BYTES, SqliteStore, commit
+from seawall.storage.sqlite import LOG_BYTES, RESERVE_BYTES, SqliteStore, commit
 from seawall.storage.statements import Connection, Row, Statement
 from tests.storage.backends import attempt, command, later
 
@@ -296,6 +296,21 @@ async def test_after_a_failed_flush_nothing_is_written_any_more(tmp_path: Path, 
     assert log.stat().st_size > 0, "it wasn't carried over: that would have been another flush"
     async with opened(tmp_path / "seawall.db") as store:
         assert [record.command_id for record in await store.commands()] == ["before"]
+
+
+async def test_below_the_reserve_nothing_new_is_kept_and_everything_else_is(tmp_path: Path) -> None:
+    room = [RESERVE_BYTES]
+    store = await SqliteStore.open(tmp_path / "db", SystemClock(), free_bytes=lambda _: room[0])
+    try:
+        first = await store.accept(command("c-1", idempotency_key="k", fingerprint="f"))
+        room[0] -= 1
+        with pytest.raises(StoreFull, match="free some space"):
+            await store.accept(command("c-2"))
+        assert await store.accept(command("c-3", idempotency_key="k", fingerprint="f")) == first
+        await store.start_attempt("c-1", attempt())
+        assert not store.failed
+    finally:
+        await store.close()
 
 
 async def test_a_full_disk_ends_the_writing_and_loses_nothing(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from seawall.engine.drive import Driver
 from seawall.engine.fleet import Fleet
 from seawall.engine.notices import Bus, Notice
 from seawall.engine.records import AttemptRecord, CommandRecord, command_document
-from seawall.engine.store import CommandStore, IdempotencyConflict, StoreFailed
+from seawall.engine.store import CommandStore, IdempotencyConflict, StoreFailed, StoreFull
 from seawall.operations.operation import Operation
 from seawall.operations.registry import OPERATIONS
 
@@ -87,7 +87,7 @@ class Dispatcher:
                 "the controller is stopping: nothing is accepted any more; try again in a moment"
             )
         admitted = await asyncio.shield(self._tasks.create_task(self._admit(record)))
-        if isinstance(admitted, IdempotencyConflict):
+        if not isinstance(admitted, CommandRecord):
             raise admitted
         return admitted
 
@@ -164,11 +164,11 @@ class Dispatcher:
             kept = self._store.finish_attempt(command.command_id, msgspec.structs.replace(record))
             run.write = self._tasks.create_task(kept)
 
-    async def _admit(self, record: CommandRecord) -> CommandRecord | IdempotencyConflict:
+    async def _admit(self, record: CommandRecord) -> CommandRecord | IdempotencyConflict | StoreFull:
         try:
             kept = await self._store.accept(record)
-        except IdempotencyConflict as conflict:
-            return conflict  # raised here it would end all tasks of the group
+        except (IdempotencyConflict, StoreFull) as refusal:
+            return refusal  # raised here it would end all tasks of the group
         if kept.command_id == record.command_id:
             self._bus.publish(Notice("accepted", kept.agent_id, kept.command_id, command_document(kept)))
             if not kept.state.final:

@@ -26,6 +26,10 @@ class StoreFailed(Exception):
     """The store can't be read or written; the message says what to do."""
 
 
+class StoreFull(Exception):
+    """Too little room is left to accept more: what is kept for the results of what was accepted isn't given away."""
+
+
 class NameTaken(Exception):
     """A live agent has this name already."""
 
@@ -51,7 +55,7 @@ class CommandStore(Protocol):
         """Keep a new command and return it.
 
         With an idempotency key that is known: the command that has it, unchanged, if the fingerprint is the same;
-        else raises IdempotencyConflict.
+        else raises IdempotencyConflict. Raises StoreFull instead of using up the room that results will need.
         """
 
     async def command_by_key(self, idempotency_key: str) -> CommandRecord | None:

@@ -11,7 +11,7 @@ from sqlalchemy import Select, bindparam, case, insert, literal_column, null, se
 
 from seawall.core.command import CommandState
 from seawall.engine.records import AttemptRecord, CommandRecord
-from seawall.engine.store import IdempotencyConflict
+from seawall.engine.store import IdempotencyConflict, StoreFull
 from seawall.storage.schema import attempts, command_is_open, commands
 from seawall.storage.statements import (
     NO_OFFSET,
@@ -119,9 +119,15 @@ class CommandTables(Database):
         """See `CommandStore.accept`."""
         row = _command_parameters(record)
         beginnings = [_attempt_parameters(record.command_id, attempt) for attempt in record.attempts]
+        has_room = self.has_room()
 
         def job(connection: Connection) -> CommandRecord:
             earlier = _by_key(connection, record.idempotency_key)
+            if earlier is None and not has_room:
+                raise StoreFull(
+                    "the disk of the controller's data directory is almost full, so nothing more is accepted; "
+                    "free some space, then try again. What was accepted goes on"
+                )
             if earlier is None:
                 connection.execute(_ADD_COMMAND, row)
                 for beginning in beginnings:

@@ -30,6 +30,9 @@ BUSY_SECONDS: Final = 5.0
 # The log goes into the tables when it has grown beyond this (about a thousand pages), and is cut back to it.
 LOG_BYTES: Final = 4 * 1024 * 1024
 
+# Nothing is accepted that would use it up, so that what was accepted can be concluded.
+RESERVE_BYTES: Final = 64 * 1024 * 1024
+
 _DIALECT = sqlite_dialect(paramstyle="named")
 
 
@@ -41,9 +44,12 @@ def commit(connection: sqlite3.Connection) -> None:
 class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
     """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
 
-    def __init__(self, identity: tuple[str, int], writer: Writer, readers: Readers) -> None:
+    def __init__(
+        self, identity: tuple[str, int], writer: Writer, readers: Readers, free_bytes: Callable[[], int]
+    ) -> None:
         """Use `open`."""
         self._identity = identity
+        self._free_bytes = free_bytes
         self._writer = writer
         self._readers = readers
 
@@ -54,12 +60,13 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
         clock: Clock,
         *,
         on_failure: Callable[[StoreFailed], object] | None = None,
+        free_bytes: Callable[[Path], int] | None = None,
         commit: Callable[[sqlite3.Connection], object] = commit,
     ) -> SqliteStore:
         """Open the database, or make it (mode 0600), with the tables of this version; a new term begins.
 
         `on_failure` is called once if a write fails such that nothing is written any more: the process should end
-        then. `commit` ends a transaction. Raises StoreFailed.
+        then. `free_bytes` says how much room a directory's disk has, `commit` ends a transaction. Raises StoreFailed.
         """
         path = await asyncio.to_thread(path.absolute)
         connection = await asyncio.to_thread(_prepare, path)
@@ -71,12 +78,17 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
         except BaseException:
             await writer.close()
             raise
-        return cls(identity, writer, readers)
+        look = free_bytes if free_bytes is not None else _free_bytes
+        return cls(identity, writer, readers, partial(look, path.parent))
 
     @property
     def failed(self) -> bool:
         """Whether a write has failed such that nothing is written any more."""
         return self._writer.failed
+
+    def has_room(self) -> bool:
+        """See `Database.has_room`."""
+        return self._free_bytes() >= RESERVE_BYTES
 
     async def write(self, job: Callable[[Connection], Result]) -> Result:
         """See `Database.write`."""
@@ -117,6 +129,11 @@ class _Session:
     def execute(self, statement: Statement, parameters: Mapping[str, object]) -> Answer:
         """See `Connection.execute`."""
         return self._raw.execute(statement.text(_DIALECT), parameters)
+
+
+def _free_bytes(directory: Path) -> int:
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize
 
 
 def _prepare(path: Path) -> sqlite3.Connection:

@@ -79,6 +79,10 @@ class Database(ABC):
         """Run a job alone and in full, or not at all; it is durable when this returns. Raises what the job raises."""
 
     @abstractmethod
+    def has_room(self) -> bool:
+        """Whether more may be accepted, with enough room left to write down how it ends."""
+
+    @abstractmethod
     async def read(self, job: Callable[[Connection], Result]) -> Result:
         """Run a job that changes nothing, on one unchanging view of everything that was written before."""
 

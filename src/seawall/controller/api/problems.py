@@ -17,7 +17,7 @@ from starlette.responses import Response
 from seawall.controller.auth import LastAdminToken
 from seawall.core.errors import CommandErrorCode
 from seawall.engine.commands import InvalidRequest, UnknownAgent, UnknownOperation
-from seawall.engine.store import IdempotencyConflict, StoreFailed
+from seawall.engine.store import IdempotencyConflict, StoreFailed, StoreFull
 from seawall.operations.operation import InvalidArguments
 
 STORE_RETRY_AFTER_SECONDS = 5.0
@@ -38,6 +38,7 @@ class ProblemCode(Enum):
     CONFLICT = "conflict"
     BUSY = "busy"
     STORE_FAILED = "store_failed"
+    STORE_FULL = "store_full"
     NOT_READY = "not_ready"
 
 
@@ -117,6 +118,10 @@ def problem_of(error: Exception) -> Problem:
                 "as it knows; its log says why. Try again, with the same Idempotency-Key if you gave one",
                 retry_after_seconds=STORE_RETRY_AFTER_SECONDS,
             )
+        case StoreFull():
+            return Problem(
+                503, ProblemCode.STORE_FULL, str(error), retry_after_seconds=STORE_RETRY_AFTER_SECONDS
+            )
         case RequestValidationError():
             return _invalid_parameters(error)
         case HTTPException():
@@ -134,7 +139,15 @@ def problem_of(error: Exception) -> Problem:
 
 def add_problem_handlers(app: FastAPI) -> None:
     """Make every error of the app a problem."""
-    for kind in (Problem, StoreFailed, RequestValidationError, HTTPException, *_MEANING, Exception):
+    for kind in (
+        Problem,
+        StoreFailed,
+        StoreFull,
+        RequestValidationError,
+        HTTPException,
+        *_MEANING,
+        Exception,
+    ):
         app.add_exception_handler(kind, _handle)
 
 
