@@ -72,7 +72,7 @@ def test_the_names_and_labels_that_programs_know_are_kept() -> None:
 def test_every_metric_that_is_declared_can_be_scraped_and_no_other() -> None:
     metrics = Metrics(lambda: 3, lambda: [("a1", Domain.DOCKER, CircuitState.OPEN)], Counters())
     metrics.observe(finished(attempts=2))
-    metrics.observe(finished(CommandErrorCode.TIMEOUT, CommandState.FAILED))
+    metrics.observe(finished(CommandErrorCode.TIMEOUT, CommandState.UNKNOWN))
     metrics.observe(RetryScheduled(0.0, COMMAND, 1, 3, 1.0, Outcome(CommandErrorCode.TIMEOUT)))
     metrics.observe(
         CircuitChanged(0.0, "a1", Domain.AGENT, CircuitState.CLOSED, CircuitState.OPEN, "because")
@@ -100,6 +100,7 @@ def test_commands_errors_and_retries_are_counted_once_each() -> None:
         dict(labels)["state"]: count for (name, labels), count in found.items() if name == "commands_total"
     }
     assert states == {"SUCCEEDED": 2, "UNKNOWN": 1}
+    assert found["commands_unknown_total", (("operation", COMMAND.operation),)] == 1
 
 
 def test_durations_fall_into_cumulative_buckets_and_rejections_into_none() -> None:

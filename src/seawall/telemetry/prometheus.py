@@ -64,6 +64,12 @@ DURATION = MetricDeclaration(
 COMMANDS = MetricDeclaration(
     "commands_total", "counter", "Commands by how they ended.", ("operation", "state")
 )
+UNKNOWN = MetricDeclaration(
+    "commands_unknown_total",
+    "counter",
+    "Commands that may have had an effect and whose outcome is not known; they never count as failed.",
+    ("operation",),
+)
 CONNECTED = MetricDeclaration("agents_connected", "gauge", "Agents with a live session.")
 CIRCUITS = MetricDeclaration(
     "circuit_state",
@@ -87,7 +93,7 @@ STALE_FRAMES = MetricDeclaration(
 BAD_FRAMES = MetricDeclaration("gateway_bad_frames_total", "counter", "Frames that couldn't be read.")
 
 METRICS = (
-    *(ERRORS, RETRIES, RETRY_SUCCESSES, TRANSITIONS, DURATION, COMMANDS, CONNECTED, CIRCUITS),
+    *(ERRORS, RETRIES, RETRY_SUCCESSES, TRANSITIONS, DURATION, COMMANDS, UNKNOWN, CONNECTED, CIRCUITS),
     *(SESSIONS_OPENED, HANDSHAKES_REFUSED, FOREIGN_ANSWERS, LATE_ANSWERS, STALE_FRAMES, BAD_FRAMES),
 )
 """All metrics that there are."""
@@ -154,7 +160,10 @@ class Metrics(Collector):
         successes = list(self._retry_successes.items())
         yield _counter(RETRY_SUCCESSES, (((agent,), count) for agent, count in successes))
         yield _counter(TRANSITIONS, list(self._transitions.items()))
-        yield _counter(COMMANDS, list(self._commands.items()))
+        commands = list(self._commands.items())
+        yield _counter(COMMANDS, commands)
+        unknown = CommandState.UNKNOWN.value
+        yield _counter(UNKNOWN, [((name,), count) for (name, state), count in commands if state == unknown])
         yield self._collect_durations()
         if self._connected is not None:
             yield GaugeMetricFamily(CONNECTED.name, CONNECTED.summary, value=self._connected())
