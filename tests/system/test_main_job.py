@@ -202,6 +202,22 @@ def test_a_command_accepted_for_an_absent_host_runs_once_when_it_comes(
     assert first["command_id"] == again["command_id"]
 
 
+@pytest.mark.docker
+def test_the_doctor_finds_nothing_wrong_with_a_plane_that_works(plane: Plane, docker_engine: Engine) -> None:
+    plane.up("--docker", docker_engine.host)
+    answer = plane.cli("doctor", "--data", str(plane.data), "--docker", docker_engine.host, "--json")
+    found = json.loads(answer.stdout)
+    verdicts = {check["check"]: check["verdict"] for check in found["checks"]}
+    assert answer.returncode == 0, answer.stdout
+    assert found["healthy"] is True
+    assert verdicts["Docker"] == "ok"
+    assert verdicts["controller"] == "ok"
+    docker_engine.kill()
+    sick = plane.cli("doctor", "--data", str(plane.data), "--docker", docker_engine.host)
+    assert sick.returncode == 1
+    assert "no Docker Engine can be reached" in sick.stdout
+
+
 def test_ctrl_c_stops_both_processes_and_leaves_none(plane: Plane) -> None:
     plane.up("--simulate", "3")
     children = plane.children()

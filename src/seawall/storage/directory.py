@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+from seawall.storage.mounts import MOUNT_TABLE, NETWORK_FILE_SYSTEMS, file_system
+
 LOCK_FILE = "controller.lock"
 DATABASE_FILE = "seawall.db"
 
@@ -28,9 +30,13 @@ class DataDirectory:
         self._lock: int | None = lock
 
     @classmethod
-    def open(cls, path: Path) -> DataDirectory:
-        """Make the directory (mode 0700) if there is none, and take it. Raises DataDirectoryError."""
+    def open(cls, path: Path, mount_table: Path = MOUNT_TABLE) -> DataDirectory:
+        """Make the directory (mode 0700) if there is none, and take it. Raises DataDirectoryError.
+
+        `mount_table` says what is mounted where; what it doesn't tell is taken for a local disk.
+        """
         path = path.absolute()
+        _refuse_network(path, mount_table)
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             _make_private(path)
@@ -65,6 +71,15 @@ class DataDirectory:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _refuse_network(path: Path, mount_table: Path) -> None:
+    kind = file_system(path, mount_table)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise DataDirectoryError(
+            f"the data directory {path} is on a network file system ({kind}), where SQLite's locks and fsync can't be "
+            "relied on, so accepted commands could be lost; choose a directory on a local disk with --data"
+        )
 
 
 def _make_private(path: Path) -> None:
