@@ -33,7 +33,7 @@ from seawall.engine.commands import CommandRequest, Commands
 from seawall.engine.dispatcher import Dispatcher
 from seawall.engine.drive import Driver, Slot
 from seawall.engine.fleet import Fleet
-from seawall.engine.identifiers import CorrelationIds
+from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord, JoinTokenRecord
 from seawall.storage.sqlite import SqliteStore, commit
 from seawall.testing.docker import FakeDocker
@@ -70,7 +70,7 @@ async def plane(directory: Path, commits: Commits) -> AsyncIterator[Commands]:
         """Events are on, as they are in a controller."""
 
     fleet = Fleet(guards, clock, ignore)
-    driver = Driver(fleet, guards, clock, CorrelationIds(clock), [ignore])
+    driver = Driver(fleet, guards, clock, correlation_ids(clock), [ignore])
     bus = LocalBus()
     dispatcher = Dispatcher(driver, store, fleet, bus, clock)
     driver.journal = dispatcher

@@ -40,7 +40,7 @@ from seawall.core.guard import Guards
 from seawall.core.retry import DEFAULT_RETRY_POLICY
 from seawall.engine.drive import Driver, Slot
 from seawall.engine.fleet import Fleet
-from seawall.engine.identifiers import CorrelationIds
+from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord
 from seawall.engine.store import FleetStore
 from seawall.operations.system import PING
@@ -79,7 +79,7 @@ async def link(authority: CertificateAuthority, server: ssl.SSLContext | None) -
 
     guards: Guards[Slot] = Guards(None, BulkheadLimits(in_flight=256, queue=256))
     fleet = Fleet(guards, clock, count)
-    driver = Driver(fleet, guards, clock, CorrelationIds(clock), [count])
+    driver = Driver(fleet, guards, clock, correlation_ids(clock), [count])
     key = Ed25519PrivateKey.generate()
     fleet.learn(AgentRecord(AGENT_ID, "bench", key.public_key().public_bytes_raw(), clock.wall()))
     store = cast(FleetStore, EpochsOnly())
@@ -96,7 +96,7 @@ async def link(authority: CertificateAuthority, server: ssl.SSLContext | None) -
     worker = Worker(cast(Docker, None), clock, agent_link.send, version="1.0")
     agent = asyncio.create_task(agent_link.run(worker))
     await fleet.connected(AGENT_ID, clock.now() + 10.0)
-    new_command_id = CorrelationIds(clock)
+    new_command_id = correlation_ids(clock)
 
     def trips(in_flight: int) -> Timed:
         async def some(times: int) -> None:

@@ -23,7 +23,7 @@ from seawall.core.events import Event
 from seawall.core.guard import Guards
 from seawall.engine.drive import Driver, Slot
 from seawall.engine.fleet import Fleet
-from seawall.engine.identifiers import CorrelationIds
+from seawall.engine.identifiers import correlation_ids
 from seawall.engine.notices import Notice
 from seawall.engine.records import AgentRecord, JoinTokenRecord
 from seawall.engine.store import JoinTokenRefused, NameTaken, StoreFailed
@@ -136,7 +136,7 @@ class Plane:
         self.guards: Guards[Slot] = Guards()
         self.fleet = Fleet(self.guards, self.clock, self.events.append)
         self.driver = Driver(
-            self.fleet, self.guards, self.clock, CorrelationIds(self.clock), [self.events.append]
+            self.fleet, self.guards, self.clock, correlation_ids(self.clock), [self.events.append]
         )
         self.gateway = Gateway(
             self.store,

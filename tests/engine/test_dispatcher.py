@@ -18,7 +18,7 @@ from seawall.engine.commands import CommandRequest, Commands, InvalidRequest, Un
 from seawall.engine.dispatcher import Dispatcher
 from seawall.engine.drive import Driver, Slot
 from seawall.engine.fleet import Fleet
-from seawall.engine.identifiers import CorrelationIds
+from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord, CommandRecord
 from seawall.engine.store import IdempotencyConflict
 from seawall.operations.operation import InvalidArguments
@@ -70,7 +70,7 @@ class Plane:
         self.guards: Guards[Slot] = Guards()
         self.bus = LocalBus()
         self.fleet = Fleet(self.guards, clock, self.events.append)
-        self.driver = Driver(self.fleet, self.guards, clock, CorrelationIds(clock), [self.events.append])
+        self.driver = Driver(self.fleet, self.guards, clock, correlation_ids(clock), [self.events.append])
         self.dispatcher = Dispatcher(self.driver, store, self.fleet, self.bus, clock)
         self.driver.journal = self.dispatcher
         self.commands = Commands(store, self.dispatcher, self.fleet, self.guards, clock, self.driver.emit)

@@ -15,7 +15,7 @@ from seawall.core.events import AttemptStarted, CommandFinished, CommandParked, 
 from seawall.core.guard import Guards
 from seawall.core.retry import RetryPolicy
 from seawall.engine.drive import Driver, Slot
-from seawall.engine.identifiers import CorrelationIds
+from seawall.engine.identifiers import correlation_ids
 from seawall.testing.clock import FakeClock
 
 PLAIN = RetryPolicy(max_attempts=3, initial_delay=10.0, jitter=False)
@@ -73,7 +73,7 @@ class Engine:
         self.guards: Guards[Slot] = Guards(limits=limits)
         self.link = ScriptedLink(self.clock, script)
         self.driver = Driver(
-            self.link, self.guards, self.clock, CorrelationIds(self.clock), [self.events.append]
+            self.link, self.guards, self.clock, correlation_ids(self.clock), [self.events.append]
         )
 
     def start(self, policy: RetryPolicy | None = PLAIN, **fields: object) -> asyncio.Task[CommandResult]:

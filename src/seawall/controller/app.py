@@ -33,7 +33,7 @@ from seawall.engine.commands import Commands
 from seawall.engine.dispatcher import Dispatcher
 from seawall.engine.drive import Driver, Slot
 from seawall.engine.fleet import Fleet
-from seawall.engine.identifiers import CorrelationIds
+from seawall.engine.identifiers import correlation_ids
 from seawall.engine.notices import notice_of
 from seawall.engine.ports import Subscriber
 from seawall.engine.store import Store, StoreFailed
@@ -103,7 +103,7 @@ class Controller:
         )
         self.metrics = Metrics(lambda: len(list(self.fleet.sessions())), self._circuits, self.gateway)
         self._subscribers += [self.metrics.observe, self.transitions.observe, self._publish, log_event]
-        self.driver = Driver(self.fleet, self.guards, clock, CorrelationIds(clock), self._subscribers)
+        self.driver = Driver(self.fleet, self.guards, clock, correlation_ids(clock), self._subscribers)
         self.dispatcher = Dispatcher(self.driver, store, self.fleet, self.bus, clock)
         self.driver.journal = self.dispatcher
         self.commands = Commands(*(store, self.dispatcher, self.fleet, self.guards, clock, self.emit))

@@ -58,6 +58,10 @@ _NO_TIME_LEFT = Outcome(
 )
 
 
+# Looked up once: an enumeration's member costs more than the rest of a step.
+_SUCCESS, _SUCCEEDED = CommandStatus.SUCCESS, CommandState.SUCCEEDED
+
+
 class Dispatch(Struct, eq=False):
     """The state of one command's life. `policy=None` allows one attempt.
 
@@ -165,7 +169,7 @@ class Dispatch(Struct, eq=False):
     def _finish(self, outcome: Outcome, now: float, *, expired: bool = False) -> Finish:
         code = outcome.code
         if code is None:
-            status, state = CommandStatus.SUCCESS, CommandState.SUCCEEDED
+            status, state = _SUCCESS, _SUCCEEDED
         else:
             status = CommandStatus.TIMEOUT if code is CommandErrorCode.TIMEOUT else CommandStatus.ERROR
             state = final_state(outcome, self.command.safety, in_doubt=self._in_doubt)

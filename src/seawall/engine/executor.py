@@ -22,7 +22,7 @@ from seawall.core.retry import RetryPolicy
 from seawall.engine.circuits import CircuitBreaker
 from seawall.engine.deadlines import Deadlines
 from seawall.engine.drive import Driver, Slot
-from seawall.engine.identifiers import CorrelationIds
+from seawall.engine.identifiers import correlation_ids
 from seawall.engine.ports import Subscriber
 from seawall.engine.responses import read_response
 
@@ -82,7 +82,7 @@ class AgentCommandExecutor:
     ) -> None:
         self.connection_manager = connection_manager
         self._clock = clock if clock is not None else SystemClock()
-        self._new_id = CorrelationIds(self._clock)
+        self._new_id = correlation_ids(self._clock)
         self._guards: Guards[Slot] = Guards(breaker, bulkhead)
         self._pending_commands: MutableMapping[str, PendingCommand] = {}
         self._circuit_views: WeakValueDictionary[str, CircuitBreaker] = WeakValueDictionary()
