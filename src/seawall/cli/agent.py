@@ -29,6 +29,15 @@ _TOKEN_LIMIT = 4096
 Host = Annotated[str, typer.Argument(metavar="HOST", help="A host's name or id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Launcher = Annotated[int | None, typer.Option("--launcher", hidden=True)]
+Docker = Annotated[
+    str | None,
+    typer.Option(
+        "--docker",
+        metavar="URL",
+        help="The Docker Engine.",
+        show_default="DOCKER_HOST, then the usual socket",
+    ),
+]
 Directory = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="Where this host's identity lies.", show_default=False),
@@ -195,15 +204,7 @@ def join_controller(
 @app.command("run")
 def run_agent(
     data: Directory = None,
-    docker: Annotated[
-        str | None,
-        typer.Option(
-            "--docker",
-            metavar="URL",
-            help="The Docker Engine.",
-            show_default="DOCKER_HOST, then the usual socket",
-        ),
-    ] = None,
+    docker: Docker = None,
     launcher: Launcher = None,
 ) -> None:
     """Run this host's agent in the foreground."""

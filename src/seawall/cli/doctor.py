@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from seawall.cli.agent import Docker
 from seawall.cli.connect import Target, run
 from seawall.cli.controller import Data
 from seawall.cli.exits import FAILED
@@ -53,15 +54,7 @@ _MARKS = {Verdict.OK: "+", Verdict.WARNING: "!", Verdict.FAILED: "x", Verdict.SK
 def doctor(
     context: typer.Context,
     data: Data = None,
-    docker: Annotated[
-        str | None,
-        typer.Option(
-            "--docker",
-            metavar="URL",
-            help="The Docker Engine.",
-            show_default="DOCKER_HOST, then the usual socket",
-        ),
-    ] = None,
+    docker: Docker = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check whether this machine is fit to run Seawall, and say what to do where it isn't."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec import Struct
 
+from seawall.cli.agent import Docker
 from seawall.cli.controller import Agents, Api, Config, Data, save_context_or_say
 from seawall.cli.exits import CliProblem, UsageProblem
 from seawall.cli.output import say, tell
@@ -52,15 +53,7 @@ def up(
     data: Data = None,
     api: Api = None,
     agents: Agents = None,
-    docker: Annotated[
-        str | None,
-        typer.Option(
-            "--docker",
-            metavar="URL",
-            help="The Docker Engine.",
-            show_default="DOCKER_HOST, then the usual socket",
-        ),
-    ] = None,
+    docker: Docker = None,
     name: Annotated[str, typer.Option("--name", help="This host's name in the fleet.")] = _LOCAL,
     simulate: Annotated[
         int,
