@@ -61,11 +61,24 @@ class Domain(Enum):
     DOCKER = "docker"
 
 
+class Source(Enum):
+    """Whose word an outcome is."""
+
+    LINK = "link"
+    """What this end saw of the connection; the agent may know better."""
+    AGENT = "agent"
+    """The agent's answer about how things stand now. If it says that nothing was done, nothing was."""
+    LEDGER = "ledger"
+    """The agent's last word: it is in its ledger, and no later attempt changes it."""
+
+
 class Command(Struct, frozen=True):
     """One accepted intent. `command_id` is its name for life, through all attempts.
 
     `timeout_seconds` bounds each attempt; `deadline` is a monotonic point in time after which nothing starts;
-    `touches_docker` says whether the host's Docker circuit has a say; a lower `priority` waits less.
+    `touches_docker` says whether the host's Docker circuit has a say; a lower `priority` waits less. `sequence` counts
+    an agent's changing commands from 1: such a command is kept in the agent's ledger, so that sending it again only
+    asks what became of it. 0 is a command that no ledger knows.
     """
 
     command_id: str
@@ -78,6 +91,12 @@ class Command(Struct, frozen=True):
     deadline: float = float("inf")
     waits_for_agent: bool = False
     priority: int = 0
+    sequence: int = 0
+
+    @property
+    def redeliverable(self) -> bool:
+        """Whether sending it again does no harm: the operation may be repeated, or the agent's ledger knows it."""
+        return self.sequence > 0 or self.safety.repeatable
 
 
 class Attempt(Struct, frozen=True):
@@ -89,20 +108,26 @@ class Attempt(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """How an attempt ended. `code=None` is a success; expected failures are data, never exceptions."""
+    """How an attempt ended. `code=None` is a success; expected failures are data, never exceptions.
+
+    `evidence` is what an agent can show for an outcome that it doesn't know.
+    """
 
     code: CommandErrorCode | None = None
     error: str | None = None
     response: object = None
     circumstance: Circumstance = Circumstance.NONE
     retry_after_seconds: float | None = None
+    source: Source = Source.LINK
+    evidence: dict[str, object] | None = None
 
 
 class CommandResult(Struct):
     """How a command ended.
 
     `attempt` is the attempt that made the result (from 1), `total_attempts` how many were made, `retried` whether
-    there was more than one. `duration_seconds` spans all of them with their waits.
+    there was more than one. `duration_seconds` spans all of them with their waits. An UNKNOWN that isn't `settled` may
+    still be told by the agent's ledger.
     """
 
     status: CommandStatus
@@ -118,6 +143,8 @@ class CommandResult(Struct):
     state: CommandState | None = None
     retry_after_seconds: float | None = None
     circumstance: Circumstance = msgspec.field(default=Circumstance.NONE)
+    settled: bool = True
+    evidence: dict[str, object] | None = None
 
 
 _NEVER_STARTED = {

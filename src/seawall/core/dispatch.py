@@ -5,7 +5,8 @@ r"""One command's life: what to do next, given what happened.
                                \-> Finish
 
 `engine.drive` performs the steps. No step starts that can't end before the command's deadline, and no attempt
-follows one that may have had an effect, unless the operation is safe to repeat or an explicit policy says so.
+follows one that may have had an effect, unless the operation is safe to repeat, an explicit policy says so, or the
+agent's ledger knows the command: then the next attempt only asks what became of it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from seawall.core.command import (
     CommandStatus,
     Outcome,
     SafetyClass,
+    Source,
     final_state,
 )
 from seawall.core.errors import ENDS_THE_LOOP, CommandErrorCode, RetryRule, verdict
@@ -56,7 +58,10 @@ Step = Send | Wait | Park | Finish
 _NO_TIME_LEFT = Outcome(
     CommandErrorCode.DEADLINE_EXCEEDED, "the deadline passed before the command could be sent"
 )
-
+_NOT_TOLD = Outcome(
+    CommandErrorCode.OUTCOME_UNKNOWN,
+    "the deadline passed before the agent could tell what became of the command; it is asked as soon as it is there",
+)
 
 # Looked up once: an enumeration's member costs more than the rest of a step.
 _SUCCESS, _SUCCEEDED = CommandStatus.SUCCESS, CommandState.SUCCEEDED
@@ -67,16 +72,16 @@ class Dispatch(Struct, eq=False):
 
     With `explicit=True` the policy's own `retryable_error_codes` decide what is retried, and nothing is parked; else
     the verdict table decides, by the command's safety class. `attempts` is how many were made; it starts above 0 if
-    an earlier process made some.
+    an earlier process made some. `in_doubt` says that one of them may have had an effect.
     """
 
     command: Command
     policy: RetryPolicy | None
     explicit: bool = False
     attempts: int = 0
+    in_doubt: bool = False
     _started_at: float | None = None
     _last: Outcome | None = None
-    _in_doubt: bool = False
     _previous_delay: float | None = None
 
     @property
@@ -100,7 +105,7 @@ class Dispatch(Struct, eq=False):
     def on_outcome(self, outcome: Outcome, now: float, dice: Dice) -> Step:
         """After a Send."""
         code = outcome.code
-        if code is None:
+        if code is None or outcome.source is Source.LEDGER:
             self.attempts += 1
             return self._finish(outcome, now)
         if code in ENDS_THE_LOOP:
@@ -110,8 +115,11 @@ class Dispatch(Struct, eq=False):
         self.attempts += 1
         self._last = outcome
         ruling = verdict(code, outcome.circumstance)
-        if ruling.may_have_run and self.command.safety is not SafetyClass.SAFE_READ:
-            self._in_doubt = True
+        if ruling.may_have_run:
+            self.in_doubt = self.command.safety is not SafetyClass.SAFE_READ
+        elif outcome.source is Source.AGENT:
+            # It speaks for all attempts so far: with its ledger at hand it knows that none had an effect.
+            self.in_doubt = False
         rule = self._rule(outcome)
         if rule is RetryRule.NO or self.attempts >= self.max_attempts:
             return self._finish(outcome, now)
@@ -124,7 +132,7 @@ class Dispatch(Struct, eq=False):
             # Under way when it was cancelled: whether the effect came first is not known.
             sent = verdict(outcome.code, outcome.circumstance).may_have_run
             self.attempts += sent
-            self._in_doubt = self._in_doubt or sent
+            self.in_doubt = self.in_doubt or sent
             return self._finish(outcome, now)
         # The refusal of a later attempt doesn't hide why the earlier one failed.
         return self._finish(outcome if self._last is None else self._last, now)
@@ -141,7 +149,7 @@ class Dispatch(Struct, eq=False):
         if self.explicit:
             return RetryRule.YES if outcome.code in self.policy.retryable_error_codes else RetryRule.NO
         ruling = verdict(outcome.code, outcome.circumstance)
-        return ruling.safe if self.command.safety.repeatable else ruling.unsafe
+        return ruling.safe if self.command.redeliverable else ruling.unsafe
 
     def _wait(self, outcome: Outcome, now: float, dice: Dice) -> Step:
         if self.policy is None:
@@ -160,9 +168,10 @@ class Dispatch(Struct, eq=False):
         left = self.command.deadline - now
         if left < timeout_seconds:
             if left <= 0:
-                return self._finish(
-                    self._last if self._last is not None else _NO_TIME_LEFT, now, expired=True
-                )
+                last = self._last
+                if last is None:
+                    last = _NOT_TOLD if self.in_doubt else _NO_TIME_LEFT
+                return self._finish(last, now, expired=True)
             timeout_seconds = left
         return Send(self.attempts + 1, timeout_seconds)
 
@@ -172,8 +181,9 @@ class Dispatch(Struct, eq=False):
             status, state = _SUCCESS, _SUCCEEDED
         else:
             status = CommandStatus.TIMEOUT if code is CommandErrorCode.TIMEOUT else CommandStatus.ERROR
-            state = final_state(outcome, self.command.safety, in_doubt=self._in_doubt)
-            if expired and self.attempts == 0:
+            in_doubt = self.in_doubt and outcome.source is not Source.LEDGER
+            state = final_state(outcome, self.command.safety, in_doubt=in_doubt)
+            if expired and self.attempts == 0 and not in_doubt:
                 state = CommandState.EXPIRED
         attempts = self.attempts or 1
         return Finish(
@@ -191,5 +201,7 @@ class Dispatch(Struct, eq=False):
                 state,
                 outcome.retry_after_seconds,
                 outcome.circumstance,
+                state is not CommandState.UNKNOWN or outcome.source is Source.LEDGER,
+                outcome.evidence,
             )
         )

@@ -52,6 +52,8 @@ class Circumstance(Enum):
     """One of several attempts that one lost connection took with it; the circuit has counted it already."""
     DOCKER_SILENT = "docker_silent"
     """The Docker Engine did not answer the agent in time."""
+    NOT_APPLIED = "not_applied"
+    """The agent has verified that the operation had no effect."""
 
 
 class CircuitVerdict(Enum):
@@ -107,9 +109,11 @@ _TABLE: dict[tuple[CommandErrorCode, Circumstance], Verdict] = {
     (_code.TIMEOUT, _when.DOCKER_SILENT): Verdict(_good, _bad, _yes, _no, may_have_run=True),
     (_code.PERMISSION_DENIED, _when.NONE): Verdict(_good, _neutral, _no, _no),
     (_code.AGENT_ERROR, _when.NONE): Verdict(_good, _neutral, _no, _no),
+    (_code.AGENT_ERROR, _when.NOT_APPLIED): Verdict(_good, _neutral, _yes, _yes),
     (_code.DOCKER_ERROR, _when.NONE): Verdict(_good, _good, _no, _no),
     (_code.DOCKER_ERROR, _when.DOCKER_UNREACHABLE): Verdict(_good, _bad, _yes, _yes),
     (_code.DOCKER_ERROR, _when.DOCKER_FAILED): Verdict(_good, _bad, _yes, _no, may_have_run=True),
+    (_code.DOCKER_ERROR, _when.NOT_APPLIED): Verdict(_good, _bad, _yes, _yes),
     (_code.INVALID_RESPONSE, _when.NONE): Verdict(_bad, _neutral, _no, _no, may_have_run=True),
     (_code.UNKNOWN_ERROR, _when.NONE): Verdict(_bad, _neutral, _once, _no, may_have_run=True),
     (_code.CIRCUIT_OPEN, _when.NONE): Verdict(_neutral, _neutral, _no, _no),

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from seawall.engine.store import StoreFailed
-from seawall.storage.writer import is_fault_of_a_job
+from seawall.writer import is_fault_of_a_job
 
 Result = TypeVar("Result")
 

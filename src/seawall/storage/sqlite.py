@@ -22,7 +22,7 @@ from seawall.storage.fleet import FleetTables
 from seawall.storage.migrate import migrate
 from seawall.storage.readers import Readers
 from seawall.storage.statements import Answer, Connection, Result, Statement
-from seawall.storage.writer import Writer
+from seawall.writer import Writer
 
 READERS: Final = 2
 BUSY_SECONDS: Final = 5.0
@@ -45,7 +45,11 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
     """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
 
     def __init__(
-        self, identity: tuple[str, int], writer: Writer, readers: Readers, free_bytes: Callable[[], int]
+        self,
+        identity: tuple[str, int],
+        writer: Writer[StoreFailed],
+        readers: Readers,
+        free_bytes: Callable[[], int],
     ) -> None:
         """Use `open`."""
         self._identity = identity
@@ -70,7 +74,14 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
         """
         path = await asyncio.to_thread(path.absolute)
         connection = await asyncio.to_thread(_prepare, path)
-        writer = Writer(connection, str(path), commit, partial(_checkpoint, Path(f"{path}-wal")), on_failure)
+        writer = Writer(
+            connection,
+            str(path),
+            commit,
+            partial(_checkpoint, Path(f"{path}-wal")),
+            on_failure,
+            failure=StoreFailed,
+        )
         try:
             new_id = clock.new_id()
             identity = await writer.run(lambda raw: begin_term(_Session(raw), new_id))

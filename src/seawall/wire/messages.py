@@ -1,7 +1,11 @@
 """The messages on the wire: one page, the whole contract.
 
 Unknown fields are ignored, so a newer peer may add some; an unknown kind is answered with a `Complaint`. Durations are
-relative, so that the two clocks need not agree.
+relative, so that the two clocks need not agree; `sent_at` is the controller's monotonic clock, by which an agent sees
+how much longer than others a frame was under way.
+
+A command that changes something has a `sequence`, counted by agent from 1, and a row in the agent's ledger. Its
+`Completed` is `recorded` once the ledger holds it for good, and comes again until it is acknowledged.
 """
 
 from __future__ import annotations
@@ -24,7 +28,12 @@ class Challenge(Struct, frozen=True, tag="challenge"):
 
 
 class Hello(Struct, frozen=True, tag="hello"):
-    """Agent: who I am, signed, and what I can do. `operations` are the names that this agent performs."""
+    """Agent: who I am, signed, what I can do, and how far my ledger goes.
+
+    `operations` are the names that this agent performs, `instance` tells this process of the agent from all others.
+    Of the ledger: its id, the newest epoch that it has seen, the sequence up to which it has forgotten what was
+    acknowledged, the highest sequence that it has seen, and how many results wait for their acknowledgement.
+    """
 
     agent_id: str
     signature: bytes
@@ -35,17 +44,31 @@ class Hello(Struct, frozen=True, tag="hello"):
     simulated: bool = False
     labels: dict[str, str] = field(default_factory=dict)
     operations: list[str] = field(default_factory=list)
+    instance: str = ""
+    ledger_id: str = ""
+    ledger_epoch: int = 0
+    watermark: int = 0
+    last_sequence: int = 0
+    unacknowledged: int = 0
 
 
 class Welcome(Struct, frozen=True, tag="welcome"):
-    """Controller: the session is open. Frames of an older epoch have no effect."""
+    """Controller: the session is open. Frames of an older epoch have no effect.
+
+    Every command up to `acknowledged_up_to` is over: the ledger may forget it, and must not begin it any more.
+    """
 
     epoch: int
     heartbeat_seconds: float
+    acknowledged_up_to: int = 0
+    sent_at: float = 0.0
 
 
 class Execute(Struct, frozen=True, tag="execute"):
-    """Controller: perform this attempt. `remaining_seconds` is what is left until the attempt is given up."""
+    """Controller: perform this attempt. `remaining_seconds` is what is left until the attempt is given up.
+
+    Nothing left means a question: say what became of the command, and if it has not begun, it never will.
+    """
 
     command_id: str
     correlation_id: str
@@ -54,6 +77,17 @@ class Execute(Struct, frozen=True, tag="execute"):
     arguments: dict[str, object]
     remaining_seconds: float
     epoch: int
+    sequence: int = 0
+    sent_at: float = 0.0
+
+
+class Started(Struct, frozen=True, tag="started"):
+    """Agent: the command is in the ledger and its effect begins."""
+
+    command_id: str
+    correlation_id: str
+    epoch: int
+    sequence: int
 
 
 class Progress(Struct, frozen=True, tag="progress"):
@@ -63,8 +97,21 @@ class Progress(Struct, frozen=True, tag="progress"):
     text: str
 
 
+class Origin(Struct, frozen=True):
+    """What a ledger knows of a command, for a controller that has lost it; times are RFC 3339."""
+
+    operation: str
+    arguments: dict[str, object]
+    started_at: str | None = None
+    finished_at: str | None = None
+
+
 class Completed(Struct, frozen=True, tag="completed"):
-    """Agent: how the attempt ended. No `code` is a success; code and circumstance are the values of core.errors."""
+    """Agent: how the attempt ended. No `code` is a success; code and circumstance are the values of core.errors.
+
+    A `recorded` one speaks for the command, whatever attempt it answers. `evidence` is what the agent can show where it
+    doesn't know the outcome. One that comes unasked, from the ledger, says in `origin` what it is about.
+    """
 
     command_id: str
     correlation_id: str
@@ -73,6 +120,17 @@ class Completed(Struct, frozen=True, tag="completed"):
     circumstance: str = "none"
     error: str | None = None
     response: object = None
+    sequence: int = 0
+    recorded: bool = False
+    evidence: dict[str, object] | None = None
+    origin: Origin | None = None
+
+
+class Acknowledge(Struct, frozen=True, tag="acknowledge"):
+    """Controller: these results are durable here, and every command up to `up_to` is over."""
+
+    sequences: list[int]
+    up_to: int
 
 
 class Cancel(Struct, frozen=True, tag="cancel"):
@@ -87,6 +145,7 @@ class Ping(Struct, frozen=True, tag="ping"):
 
     sequence: int
     docker: bool = False
+    sent_at: float = 0.0
 
 
 class Pong(Struct, frozen=True, tag="pong"):
@@ -110,6 +169,6 @@ class Complaint(Struct, frozen=True, tag="complaint"):
     reason: str
 
 
-FromController = Challenge | Welcome | Execute | Cancel | Ping | Goodbye | Complaint
-FromAgent = Hello | Progress | Completed | Pong | Goodbye | Complaint
+FromController = Challenge | Welcome | Execute | Acknowledge | Cancel | Ping | Goodbye | Complaint
+FromAgent = Hello | Started | Progress | Completed | Pong | Goodbye | Complaint
 Message = FromController | FromAgent

@@ -14,6 +14,7 @@ from enum import Enum
 from seawall.wire.messages import (
     PROTOCOL_MAX,
     PROTOCOL_MIN,
+    Acknowledge,
     Cancel,
     Challenge,
     Complaint,
@@ -25,6 +26,7 @@ from seawall.wire.messages import (
     Ping,
     Pong,
     Progress,
+    Started,
     Welcome,
 )
 
@@ -51,7 +53,10 @@ _MOVES: dict[tuple[SessionState, type], SessionState] = {
     (_new, Challenge): _challenged,
     (_challenged, Hello): _proving,
     (_proving, Welcome): _open,
-    **{(_open, kind): _open for kind in (Execute, Progress, Completed, Cancel, Ping, Pong, Complaint)},
+    **{
+        (_open, kind): _open
+        for kind in (Execute, Started, Progress, Completed, Acknowledge, Cancel, Ping, Pong, Complaint)
+    },
     **{(state, Goodbye): SessionState.CLOSED for state in (_new, _challenged, _proving, _open)},
 }
 

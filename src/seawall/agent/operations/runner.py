@@ -6,16 +6,44 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from seawall.agent.docker import Docker
 from seawall.wire.codec import encode_message
 
 Arguments = Mapping[str, object]
-Runner = Callable[[Docker, Arguments, float], Awaitable[object]]
-"""`(docker, arguments, timeout_seconds) -> response`: performs an operation whose arguments are checked.
 
-`timeout_seconds` bounds each of its calls. The response is made of what JSON knows. Raises `DockerFailure`, and
-`ResponseTooLarge` for a response that no frame could carry.
+
+class Target(Struct, frozen=True):
+    """The container that a name stood for when a change began.
+
+    `record` is what inspect said of it; `grace_seconds` what it is given to stop, unless told otherwise.
+    """
+
+    container_id: str
+    name: str
+    grace_seconds: int
+    record: Mapping[str, object]
+
+
+class Execution(Struct, frozen=True):
+    """What a runner is given: checked arguments, how long each call may take, and for a change its target.
+
+    `progress` tells people, and the controller, that the work moves.
+    """
+
+    docker: Docker
+    command_id: str
+    arguments: Arguments
+    timeout_seconds: float
+    progress: Callable[[str], None]
+    target: Target | None = None
+
+
+Runner = Callable[[Execution], Awaitable[object]]
+"""Performs an operation. The response is made of what JSON knows.
+
+Raises `DockerFailure`, and `ResponseTooLarge` for a response that no frame could carry.
 """
 
 RESPONSE_LIMIT_BYTES = 3 * 1024 * 1024

@@ -1,4 +1,7 @@
-"""The one thread that writes: it gathers jobs into transactions, so that many share one flush to the disk."""
+"""The one thread that writes an SQLite file: it gathers jobs into transactions, so that many share one flush.
+
+The controller's store and the agent's ledger both stand on it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar, cast
 
-from seawall.engine.store import StoreFailed
-
 Result = TypeVar("Result")
+Failure = TypeVar("Failure", bound=Exception)
 
 MAX_BATCH = 256
 MAX_WAITING = 4_096
@@ -65,12 +67,12 @@ class _Job(Generic[Result]):
 _AnyJob = _Job[object]
 
 
-class Writer:
+class Writer(Generic[Failure]):
     """Owns the only connection that writes and checkpoints. Its methods belong to one event loop.
 
     `commit` ends the transaction of a batch, `checkpoint` follows when its waiters have their answers; both run in
     the thread. An error of either is the end: a failed flush is never tried again, since the second try may succeed
-    without having written. Every later write then raises StoreFailed, and `on_failure` is called once, on the loop.
+    without having written. Every later write then raises `failure`, and `on_failure` is called with one, on the loop.
     """
 
     def __init__(
@@ -79,13 +81,16 @@ class Writer:
         name: str,
         commit: Callable[[sqlite3.Connection], object],
         checkpoint: Callable[[sqlite3.Connection], object],
-        on_failure: Callable[[StoreFailed], object] | None = None,
+        on_failure: Callable[[Failure], object] | None = None,
+        *,
+        failure: type[Failure],
     ) -> None:
         self._connection = connection
         self._name = name
         self._commit = commit
         self._checkpoint = checkpoint
         self._on_failure = on_failure
+        self._error = failure
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_AnyJob | None] = queue.SimpleQueue()
         self._room = asyncio.Semaphore(MAX_WAITING)
@@ -103,13 +108,13 @@ class Writer:
     async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Have a job done and made durable, after all jobs that were asked for earlier.
 
-        Waits for room while too many wait already. Raises what the job raises, or StoreFailed.
+        Waits for room while too many wait already. Raises what the job raises, or `failure`.
         """
         if self._failure is not None:
-            raise StoreFailed(self._failure)
+            raise self._error(self._failure)
         if self._closing:
-            raise StoreFailed(
-                f"{self._name} is closed, because the controller stops; ask again when it is back"
+            raise self._error(
+                f"{self._name} is closed, because this process stops; ask again when it is back"
             )
         self._inside += 1
         try:
@@ -176,7 +181,7 @@ class Writer:
                 problem = self._after(error)
         if problem is not None:
             for job in batch:
-                job.error = StoreFailed(problem)
+                job.error = self._error(problem)
 
     def _tidy(self) -> None:
         if self._failure is None:
@@ -192,7 +197,7 @@ class Writer:
         else:
             self._failure = problem = (
                 f"{self._name} can't be written: {error}; nothing more is accepted. What was answered before is kept. "
-                "Look at the disk and the space on it, then start the controller again"
+                "Look at the disk and the space on it, then start this program again"
             )
         try:
             if self._connection.in_transaction:
@@ -200,7 +205,7 @@ class Writer:
         except sqlite3.Error as second:
             self._failure = self._failure or f"{self._name} can't be written: {second}"
         if self._failure is not None and self._on_failure is not None:
-            failed = StoreFailed(self._failure)
+            failed = self._error(self._failure)
             failed.__cause__ = error
             self._call(self._on_failure, failed)
         return problem

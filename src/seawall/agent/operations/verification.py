@@ -1,0 +1,68 @@
+"""What a change looked like before, and what the host shows afterwards: the truth about a change that is in doubt.
+
+An answer that never came says nothing about the effect. So each changing operation says what has to be remembered of
+its object before the effect (the pre-image), and reads off the object later whether the effect has happened. Both are
+pure functions of what Docker's inspect said; who looks, and when, is the worker's matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+
+from msgspec import Struct
+
+from seawall.agent.operations.runner import Runner
+
+Record = Mapping[str, object]
+"""What Docker's inspect says of an object."""
+PreImage = Mapping[str, object]
+"""What is remembered of it, in values that JSON knows; `id` is the object's id."""
+
+
+class Verdict(Enum):
+    """What is known about the effect of a change."""
+
+    APPLIED = "applied"
+    """It has happened, or somebody else has brought about the very same state."""
+    NOT_APPLIED = "not_applied"
+    """It has not happened, and it can't happen any more."""
+    PARTIAL = "partial"
+    """The first of its steps has happened; the rest has to be done."""
+    UNDECIDED = "undecided"
+    """Not yet known: look again later."""
+    UNKNOWABLE = "unknowable"
+    """Nothing on this host will ever tell."""
+
+
+class Finding(Struct, frozen=True):
+    """A verdict with its reason in words, for people, and the response that it makes of an applied change."""
+
+    verdict: Verdict
+    reason: str
+    response: object = None
+
+
+class Doubt(Struct, frozen=True):
+    """What is known when a change has to be verified.
+
+    `now` is the object as it is, None if it is gone. `settled` says that so much time has passed that whatever Docker
+    may still have been doing is over: only then can an effect be ruled out.
+    """
+
+    arguments: Mapping[str, object]
+    pre_image: PreImage
+    now: Record | None
+    settled: bool
+
+
+class Verifier(Struct, frozen=True):
+    """How one operation is verified. `settle_seconds` is how long Docker may go on with it after everything broke.
+
+    `resume` does what a PARTIAL change still lacks.
+    """
+
+    pre_image: Callable[[Record], PreImage]
+    verify: Callable[[Doubt], Finding]
+    settle_seconds: Callable[[Mapping[str, object], PreImage], float]
+    resume: Runner | None = None
