@@ -1,8 +1,8 @@
 """What a durable command costs, end to end: accepted, dispatched, performed and concluded, each with its flush.
 
-The path measured: Commands.accept -> SqliteStore -> Dispatcher -> Driver -> Gateway -> WebSocket -> 16 agents with a
-fake Docker -> and back, until the result is durable. Both ends and the load are in this process, on one event loop.
-Beside it stands one fdatasync of this machine's disk.
+The path measured: Commands.accept -> SqliteStore -> Dispatcher -> Driver -> Gateway -> TLS -> 16 agents with a ledger
+each and a fake Docker -> and back, until the result is durable. The agents are in a process of their own, the load is in
+the controller's. Nothing is switched off: both ends flush. Beside it stands one fdatasync of this machine's disk.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.measure import Row, Timed, in_turns, row
 from seawall.agent.identity import AgentIdentity
-from seawall.agent.link import AgentLink
-from seawall.agent.session import HostFacts
-from seawall.agent.worker import Worker
 from seawall.bus.local import LocalBus
 from seawall.clock import SystemClock
 from seawall.controller.authority import CertificateAuthority
@@ -36,11 +34,11 @@ from seawall.engine.fleet import Fleet
 from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord, JoinTokenRecord
 from seawall.storage.sqlite import SqliteStore, commit
-from seawall.testing.docker import FakeDocker
 
 AGENTS = 16
 IN_FLIGHT = 256
 FLUSHES = 64
+CONNECT_SECONDS = 20.0
 SEQUENTIAL, CONCURRENT = (
     "durable command, 1 in flight",
     f"durable command, {IN_FLIGHT} in flight, {AGENTS} agents",
@@ -81,52 +79,49 @@ async def plane(directory: Path, commits: Commits) -> AsyncIterator[Commands]:
     ready, stop = asyncio.Event(), asyncio.Event()
     dispatching = asyncio.create_task(dispatcher.run(ready, stop))
     await ready.wait()
-    await gateway.start("127.0.0.1", 0, None)
-    async with AsyncExitStack() as agents:
-        for number in range(AGENTS):
-            agent = AgentRecord(clock.new_id(), f"agent-{number}", b"", clock.wall())
-            await agents.enter_async_context(joined(agent, store, fleet, gateway, controller_id, clock))
+    await gateway.start("127.0.0.1", 0, authority.server_context())
+    agents = [
+        await joined(number, directory / "hosts", store, fleet, gateway, authority, controller_id, clock)
+        for number in range(AGENTS)
+    ]
+    hosts = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.hosts", str(directory / "hosts")), stdin=asyncio.subprocess.PIPE
+    )
+    try:
+        for agent_id in agents:
+            await fleet.connected(agent_id, clock.now() + CONNECT_SECONDS)
+            assert fleet.is_connected(agent_id)
         yield commands
-    await gateway.stop()
-    stop.set()
-    await dispatching
-    await store.close()
+    finally:
+        assert hosts.stdin is not None
+        hosts.stdin.close()
+        await hosts.wait()
+        await gateway.stop()
+        stop.set()
+        await dispatching
+        await store.close()
 
 
-@asynccontextmanager
 async def joined(
-    agent: AgentRecord,
+    number: int,
+    hosts: Path,
     store: SqliteStore,
     fleet: Fleet,
     gateway: Gateway,
+    authority: CertificateAuthority,
     controller_id: str,
     clock: SystemClock,
-) -> AsyncIterator[None]:
-    """One agent, connected."""
+) -> str:
+    """The id of a new agent, whose identity lies below `hosts`."""
     key = Ed25519PrivateKey.generate()
-    agent.public_key = key.public_key().public_bytes_raw()
-    now = clock.wall()
-    await store.add_join_token(
-        JoinTokenRecord(clock.new_id(), agent.name, now, now.replace(year=now.year + 1))
-    )
-    fleet.learn(await store.redeem(agent.name, now, agent))
-    identity = AgentIdentity(
-        agent.agent_id, agent.name, f"http://127.0.0.1:{gateway.port}", controller_id, {}, "", key
-    )
-
-    async def describe() -> HostFacts:
-        return HostFacts("1.0")
-
-    link = AgentLink(identity, clock, describe)
-    worker = Worker(FakeDocker(clock), clock, link.send, version="1.0")
-    running = asyncio.create_task(link.run(worker))
-    await fleet.connected(agent.agent_id, clock.now() + 10.0)
-    try:
-        yield
-    finally:
-        running.cancel()
-        await asyncio.wait((running,))
-        await worker.close()
+    now, name = clock.wall(), f"agent-{number}"
+    agent = AgentRecord(clock.new_id(), name, key.public_key().public_bytes_raw(), now)
+    await store.add_join_token(JoinTokenRecord(clock.new_id(), name, now, now.replace(year=now.year + 1)))
+    fleet.learn(await store.redeem(name, now, agent))
+    url = f"https://127.0.0.1:{gateway.port}"
+    identity = AgentIdentity(agent.agent_id, name, url, controller_id, {}, authority.ca_pem, key)
+    identity.save(hosts / name)
+    return agent.agent_id
 
 
 async def measure(rounds: int, times: int) -> list[Row]:

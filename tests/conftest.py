@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.chaos import figures
 from tests.system.engine import Engine
 from tests.system.programs import EngineUnavailable, prepare
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One file gathers what the tests counted; the workers find it in the environment that they inherit."""
+    if not hasattr(config, "workerinput"):
+        directory = tempfile.TemporaryDirectory(prefix="seawall-figures-")
+        config.add_cleanup(directory.cleanup)
+        os.environ[figures.FILE] = str(Path(directory.name) / "figures")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how often each claim was tried."""
+    lines = figures.summary(Path(os.environ[figures.FILE]))
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from seawall.agent.app import run_agent
+from seawall.agent.controller_socket import Dialler
 from seawall.agent.identity import AgentIdentity, new_private_key
 from seawall.agent.link import AgentLink, AgentRevoked
 from seawall.agent.session import HostFacts
@@ -20,8 +21,9 @@ from seawall.controller.authority import CertificateAuthority
 from seawall.testing.clock import FakeClock
 from seawall.testing.dice import ScriptedDice
 from seawall.testing.docker import FakeDocker, Fault
+from seawall.testing.ledger import MemoryDisk
 from seawall.wire.codec import FRAME_LIMIT_BYTES
-from seawall.wire.messages import Complaint, Completed, Execute, Goodbye, Hello, Ping, Pong, Welcome
+from seawall.wire.messages import Complaint, Completed, Execute, Goodbye, Hello, Ping, Pong, Started, Welcome
 from tests.agent.controller_double import CONTROLLER_ID, ControllerDouble, Visit, controller_double, until
 
 pytestmark = pytest.mark.asyncio
@@ -59,7 +61,11 @@ class Host:
         self.identity = identity_for(controller, authority)
         self.connections = 0
         self.link = AgentLink(self.identity, self.clock, self.describe, self.connected)
-        self.worker = Worker(self.docker, self.clock, self.link.send, version="0.1.0")
+        self.disk = MemoryDisk()
+        self.ledger = self.disk.ledger(self.identity.agent_id, self.clock)
+        self.worker = Worker(
+            self.docker, self.clock, self.link.send, ledger=self.ledger, version="0.1.0"
+        )
         self.task = asyncio.create_task(self.link.run(self.worker))
 
     async def describe(self) -> HostFacts:
@@ -99,9 +105,16 @@ async def hosting(
 
 
 def execute(
-    operation: str = "ping", epoch: int = 1, correlation_id: str = "attempt-1", **arguments: object
+    operation: str = "ping",
+    epoch: int = 1,
+    correlation_id: str = "attempt-1",
+    sent_at: float = 0.0,
+    **arguments: object,
 ) -> Execute:
-    return Execute("command-1", correlation_id, 1, operation, dict(arguments), 30.0, epoch)
+    sequence = 1 if operation == "container_restart" else 0
+    return Execute(
+        "command-1", correlation_id, 1, operation, dict(arguments), 30.0, epoch, sequence, sent_at
+    )
 
 
 async def test_the_hello_is_signed_over_the_fresh_nonce_and_says_what_the_agent_can(
@@ -125,6 +138,7 @@ async def test_a_command_goes_to_the_worker_and_its_answer_comes_back(
     async with hosting(authority) as host:
         visit = await host.open(epoch=4)
         await visit.send(execute("container_restart", 4, container="web"))
+        assert await visit.receive() == Started("command-1", "attempt-1", 4, 1)
         completed = await visit.receive()
         assert isinstance(completed, Completed)
         assert (completed.command_id, completed.correlation_id, completed.epoch) == (
@@ -406,12 +420,12 @@ async def test_without_tls_only_a_controller_on_this_host_is_dialled(authority: 
         host.task.cancel()
         await asyncio.wait({host.task})
         controller.url = "http://controller.example:7701"
-        link = AgentLink(identity_for(controller, authority), FakeClock(), host.describe)
-        assert link._url == "wss://controller.example:7701/agent"
+        dialler = Dialler(identity_for(controller, authority))
+        assert dialler.url == "wss://controller.example:7701/agent"
 
 
 async def test_an_agent_that_is_told_to_stop_says_goodbye_and_answers_first(
-    authority: CertificateAuthority,
+    authority: CertificateAuthority, tmp_path: Path
 ) -> None:
     async with controller_double(authority.server_context()) as controller:
         clock, stop, opened = FakeClock(), asyncio.Event(), list[bool]()
@@ -419,6 +433,7 @@ async def test_an_agent_that_is_told_to_stop_says_goodbye_and_answers_first(
         agent = asyncio.create_task(
             run_agent(
                 identity_for(controller, authority),
+                tmp_path,
                 docker,
                 clock,
                 simulated=True,
@@ -446,11 +461,11 @@ async def test_an_agent_that_is_told_to_stop_says_goodbye_and_answers_first(
         assert docker.closed
 
 
-async def test_a_revoked_agent_ends_its_app(authority: CertificateAuthority) -> None:
+async def test_a_revoked_agent_ends_its_app(authority: CertificateAuthority, tmp_path: Path) -> None:
     async with controller_double(authority.server_context()) as controller:
         clock = FakeClock()
         docker = FakeDocker(clock)
-        agent = asyncio.create_task(run_agent(identity_for(controller, authority), docker, clock))
+        agent = asyncio.create_task(run_agent(identity_for(controller, authority), tmp_path, docker, clock))
         visit = await controller.visit()
         await visit.send(Goodbye("unknown agent", None))
         with pytest.raises(AgentRevoked, match="unknown agent"):
@@ -462,7 +477,7 @@ async def test_a_cancelled_agent_closes_everything(authority: CertificateAuthori
     async with controller_double(authority.server_context()) as controller:
         clock = FakeClock()
         docker = FakeDocker(clock)
-        agent = asyncio.create_task(run_agent(identity_for(controller, authority), docker, clock))
+        agent = asyncio.create_task(run_agent(identity_for(controller, authority), tmp_path, docker, clock))
         visit = await controller.visit()
         await visit.welcome()
         agent.cancel()

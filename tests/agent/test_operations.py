@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from seawall.agent.docker import LOG_LIMIT_BYTES, Docker, DockerFailure, LogChunk, LogTail
-from seawall.agent.operations.containers import TARGET, Target, resolve
+from seawall.agent.operations.containers import resolve
 from seawall.agent.operations.logs import LogLine, lines_of
-from seawall.agent.operations.registry import RUNNERS
-from seawall.agent.operations.runner import RESPONSE_LIMIT_BYTES, ResponseTooLarge
+from seawall.agent.operations.registry import RUNNERS, VERIFIERS
+from seawall.agent.operations.runner import RESPONSE_LIMIT_BYTES, Execution, ResponseTooLarge, Target
+from seawall.core.command import SafetyClass
 from seawall.operations.operation import check_arguments
 from seawall.operations.registry import OPERATIONS
 from seawall.testing.clock import FakeClock
@@ -25,10 +26,17 @@ def engine(*containers: FakeContainer) -> FakeDocker:
     return FakeDocker(FakeClock(), list(containers) or None)
 
 
+def execution(docker: Docker, arguments: Mapping[str, object], target: Target | None) -> Execution:
+    return Execution(docker, "command", arguments, 30.0, lambda text: None, target)
+
+
 async def run(docker: Docker, operation: str, **arguments: object) -> object:
     """The response as it arrives at the other end."""
     checked = check_arguments(OPERATIONS[operation], arguments)
-    response = await RUNNERS[operation](docker, checked, 30.0)
+    target = None
+    if OPERATIONS[operation].changes:
+        target = await resolve(docker, str(checked["container"]), 30.0)
+    response = await RUNNERS[operation](execution(docker, checked, target))
     return msgspec.json.decode(msgspec.json.encode(response))
 
 
@@ -43,9 +51,20 @@ async def test_every_supported_operation_has_a_runner_and_every_runner_an_operat
     assert set(RUNNERS) == supported
 
 
-async def test_no_argument_of_an_operation_takes_the_key_of_the_resolved_container() -> None:
-    names = {argument.name for operation in OPERATIONS.values() for argument in operation.arguments}
-    assert TARGET not in names
+async def test_a_change_can_be_verified_or_says_that_it_can_not() -> None:
+    verifiable = {
+        name
+        for name, operation in OPERATIONS.items()
+        if operation.supported and operation.changes and operation.safety is not SafetyClass.OPAQUE
+    }
+    assert set(VERIFIERS) == verifiable
+
+
+async def test_a_change_is_never_begun_without_its_target() -> None:
+    docker = engine()
+    with pytest.raises(ValueError, match="without its target"):
+        await RUNNERS["container_stop"](execution(docker, {"container": "web"}, None))
+    assert docker.calls == []
 
 
 async def test_ping_asks_nobody() -> None:
@@ -207,11 +226,10 @@ async def test_a_running_container_is_not_removed_without_force() -> None:
 
 async def test_what_someone_else_removed_meanwhile_is_removed() -> None:
     docker = engine()
-    arguments: Mapping[str, object] = {
-        **check_arguments(OPERATIONS["container_remove"], {"container": "web"}),
-        TARGET: Target("f" * 64, "web", 10),
-    }
-    assert await RUNNERS["container_remove"](docker, arguments, 5.0) == {"container": "web", "id": "f" * 64}
+    arguments = check_arguments(OPERATIONS["container_remove"], {"container": "web"})
+    target = Target("f" * 64, "web", 10, {})
+    response = await RUNNERS["container_remove"](execution(docker, arguments, target))
+    assert response == {"container": "web", "id": "f" * 64}
 
 
 async def test_a_log_has_its_lines_in_order_with_their_streams() -> None:

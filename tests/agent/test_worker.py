@@ -4,97 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
 import pytest
 
-from seawall.agent.docker import Docker
-from seawall.agent.operations.registry import RUNNERS
-from seawall.agent.operations.runner import Runner
-from seawall.agent.worker import Limits, Worker
-from seawall.testing.clock import FakeClock
-from seawall.testing.docker import FakeDocker, Fault
-from seawall.wire.codec import encode_message
-from seawall.wire.messages import Cancel, Completed, Execute, FromAgent, Ping, Pong
+from seawall.agent.operations.runner import Execution
+from seawall.agent.worker import Limits
+from seawall.testing.docker import Fault
+from seawall.wire.messages import Ping, Pong
+from tests.agent.worker_bench import held, opened, sick, summary
 
 pytestmark = pytest.mark.asyncio
 
 
-class Bench:
-    """A worker, what it is given, and what it answers."""
-
-    def __init__(self, limits: Limits | None = None, runners: Mapping[str, Runner] | None = None) -> None:
-        self.clock = FakeClock()
-        self.docker = FakeDocker(self.clock)
-        self.sent: list[FromAgent] = []
-        self.worker = Worker(
-            self.docker,
-            self.clock,
-            self.send,
-            version="0.1.0",
-            limits=limits,
-            runners={**RUNNERS, **(runners or {})},
-        )
-        self.count = 0
-
-    def send(self, message: FromAgent) -> None:
-        encode_message(message)
-        self.sent.append(message)
-
-    def give(
-        self, operation: str, remaining_seconds: float = 30.0, epoch: int = 1, **arguments: object
-    ) -> str:
-        self.count += 1
-        correlation_id = f"attempt-{self.count}"
-        self.give_as(correlation_id, operation, remaining_seconds, epoch, **arguments)
-        return correlation_id
-
-    def give_as(
-        self,
-        correlation_id: str,
-        operation: str,
-        remaining_seconds: float = 30.0,
-        epoch: int = 1,
-        **arguments: object,
-    ) -> None:
-        self.worker.execute(
-            Execute("command", correlation_id, 1, operation, dict(arguments), remaining_seconds, epoch)
-        )
-
-    def answers(self) -> dict[str, Completed]:
-        found = [message for message in self.sent if isinstance(message, Completed)]
-        assert len({message.correlation_id for message in found}) == len(found), (
-            "an attempt was answered twice"
-        )
-        return {message.correlation_id: message for message in found}
-
-    async def answer(self, correlation_id: str) -> Completed:
-        await self.clock.settle()
-        return self.answers()[correlation_id]
-
-    def id_of(self, name: str) -> str:
-        return self.docker.container(name).container_id
-
-
-def held(release: asyncio.Event, begun: list[str]) -> Runner:
-    async def run(docker: Docker, arguments: Mapping[str, object], timeout_seconds: float) -> object:
-        begun.append(str(arguments.get("container", "-")))
-        await release.wait()
-        return {}
-
-    return run
-
-
-def summary(completed: Completed) -> tuple[str | None, str]:
-    return completed.code, completed.circumstance
-
-
 async def test_a_command_is_executed_and_answered_once() -> None:
-    bench = Bench()
+    bench = await opened()
+    await bench.open(7)
     attempt = bench.give("container_restart", container="web", epoch=7)
     completed = await bench.answer(attempt)
     assert summary(completed) == (None, "none")
-    assert (completed.command_id, completed.epoch) == ("command", 7)
+    assert (completed.command_id, completed.epoch) == ("command-1", 7)
     assert bench.docker.effects == [("container_restart", bench.id_of("web"))]
     await bench.clock.advance(100)
     assert len(bench.answers()) == 1
@@ -102,7 +30,7 @@ async def test_a_command_is_executed_and_answered_once() -> None:
 
 
 async def test_an_unknown_operation_is_unsupported_and_says_what_to_do() -> None:
-    bench = Bench()
+    bench = await opened()
     completed = await bench.answer(bench.give("container_teleport"))
     assert completed.code == "unsupported_operation"
     assert "version 0.1.0" in (completed.error or "")
@@ -110,7 +38,7 @@ async def test_an_unknown_operation_is_unsupported_and_says_what_to_do() -> None
 
 
 async def test_container_update_is_not_supported_yet() -> None:
-    bench = Bench()
+    bench = await opened()
     completed = await bench.answer(bench.give("container_update", container="web", image="nginx:latest"))
     assert completed.code == "unsupported_operation"
     assert "not supported yet" in (completed.error or "")
@@ -118,7 +46,7 @@ async def test_container_update_is_not_supported_yet() -> None:
 
 
 async def test_arguments_are_checked_again_on_the_host() -> None:
-    bench = Bench()
+    bench = await opened()
     completed = await bench.answer(bench.give("container_stop", container="web; reboot", more=1))
     assert completed.code == "invalid_argument"
     assert "more" in (completed.error or "")
@@ -127,20 +55,20 @@ async def test_arguments_are_checked_again_on_the_host() -> None:
 
 @pytest.mark.parametrize("remaining_seconds", [0.0, -1.0, float("nan")])
 async def test_expired_work_is_refused(remaining_seconds: float) -> None:
-    bench = Bench()
+    bench = await opened()
     completed = await bench.answer(bench.give("container_stop", remaining_seconds, container="web"))
     assert completed.code == "deadline_exceeded"
     assert bench.docker.calls == []
 
 
 async def test_an_endless_time_is_no_reason_to_fail() -> None:
-    bench = Bench()
+    bench = await opened()
     assert (await bench.answer(bench.give("ping", float("inf")))).code is None
 
 
 async def test_work_that_waited_its_time_away_never_starts() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(Limits(at_once=1, reserved=0), {"container_list": held(release, begun)})
+    bench = await opened(Limits(at_once=1, reserved=0), {"container_list": held(release, begun)})
     bench.give("container_list", 100.0)
     late = bench.give("container_list", 5.0)
     await bench.clock.advance(5.0)
@@ -152,7 +80,7 @@ async def test_work_that_waited_its_time_away_never_starts() -> None:
 
 async def test_only_so_much_runs_at_once_and_the_rest_waits_in_order() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(
+    bench = await opened(
         Limits(at_once=2), {"container_inspect": held(release, begun), "container_logs": held(release, begun)}
     )
     for name in ("a", "b", "c", "d"):
@@ -166,7 +94,7 @@ async def test_only_so_much_runs_at_once_and_the_rest_waits_in_order() -> None:
 
 async def test_the_control_lane_has_room_that_other_work_can_not_take() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(Limits(at_once=2, reserved=1), {"container_logs": held(release, begun)})
+    bench = await opened(Limits(at_once=2, reserved=1), {"container_logs": held(release, begun)})
     for name in ("a", "b", "c"):
         bench.give("container_logs", container=name)
     await bench.clock.settle()
@@ -176,7 +104,7 @@ async def test_the_control_lane_has_room_that_other_work_can_not_take() -> None:
 
 async def test_beyond_the_queue_work_is_refused_as_bulkhead_full() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(Limits(at_once=2, reserved=1, waiting=3), {"container_logs": held(release, begun)})
+    bench = await opened(Limits(at_once=2, reserved=1, waiting=3), {"container_logs": held(release, begun)})
     attempts = [bench.give("container_logs", container="web") for _ in range(6)]
     await bench.clock.settle()
     assert list(bench.answers()) == attempts[5:]
@@ -190,7 +118,7 @@ async def test_beyond_the_queue_work_is_refused_as_bulkhead_full() -> None:
 
 async def test_changes_to_one_container_run_one_after_another_in_order_of_arrival() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(runners={"container_restart": held(release, begun)})
+    bench = await opened(runners={"container_restart": held(release, begun)})
     first = bench.give("container_restart", container="web")
     second = bench.give("container_stop", container="web")
     third = bench.give("container_start", container="web")
@@ -206,7 +134,7 @@ async def test_changes_to_one_container_run_one_after_another_in_order_of_arriva
 
 async def test_two_names_of_one_container_never_overlap() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(runners={"container_restart": held(release, begun)})
+    bench = await opened(runners={"container_restart": held(release, begun)})
     bench.give("container_restart", container="web")
     await bench.clock.settle()
     by_id = bench.give("container_stop", container=bench.id_of("web")[:12])
@@ -218,7 +146,7 @@ async def test_two_names_of_one_container_never_overlap() -> None:
 
 async def test_changes_to_different_containers_run_side_by_side() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(runners={"container_restart": held(release, begun)})
+    bench = await opened(runners={"container_restart": held(release, begun)})
     bench.give("container_restart", container="web")
     bench.give("container_restart", container="db")
     await bench.clock.settle()
@@ -227,35 +155,32 @@ async def test_changes_to_different_containers_run_side_by_side() -> None:
 
 async def test_waiting_for_a_busy_container_takes_nobodys_slot() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(Limits(at_once=2, reserved=0), {"container_restart": held(release, begun)})
+    bench = await opened(Limits(at_once=2, reserved=0), {"container_restart": held(release, begun)})
     for _ in range(4):
         bench.give("container_restart", container="web")
     other = bench.give("container_start", container="cache")
     assert (await bench.answer(other)).code is None
 
 
-async def test_a_duplicate_of_running_work_joins_it() -> None:
+async def test_a_duplicate_of_a_running_read_joins_it() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(runners={"container_restart": held(release, begun)})
-    bench.give_as("twin", "container_restart", container="web", epoch=1)
+    bench = await opened(runners={"container_logs": held(release, begun)})
+    bench.again(1, "container_logs", epoch=1, attempt=1, container="web")
     await bench.clock.settle()
-    bench.give_as("twin", "container_restart", container="web", epoch=2)
+    bench.again(1, "container_logs", epoch=2, attempt=1, container="web")
     release.set()
     await bench.clock.settle()
     assert begun == ["web"]
-    assert [(m.correlation_id, m.epoch) for m in bench.sent if isinstance(m, Completed)] == [
-        ("twin", 1),
-        ("twin", 2),
-    ]
+    assert [(m.correlation_id, m.epoch) for m in bench.completions()] == [("attempt-1", 1), ("attempt-1", 2)]
 
 
 async def test_an_unexpected_exception_is_an_agent_error_and_the_worker_lives(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def broken(docker: Docker, arguments: Mapping[str, object], timeout_seconds: float) -> object:
+    async def broken(execution: Execution) -> object:
         raise ZeroDivisionError("no parts")
 
-    bench = Bench(runners={"system_info": broken})
+    bench = await opened(runners={"system_info": broken})
     with caplog.at_level(logging.ERROR):
         completed = await bench.answer(bench.give("system_info"))
     assert completed.code == "agent_error"
@@ -265,16 +190,16 @@ async def test_an_unexpected_exception_is_an_agent_error_and_the_worker_lives(
 
 
 async def test_a_response_that_can_not_be_sent_is_an_agent_error() -> None:
-    async def strange(docker: Docker, arguments: Mapping[str, object], timeout_seconds: float) -> object:
+    async def strange(execution: Execution) -> object:
         return {"number": 1 << 80}
 
-    bench = Bench(runners={"system_info": strange})
+    bench = await opened(runners={"system_info": strange})
     completed = await bench.answer(bench.give("system_info"))
     assert completed.code == "agent_error"
 
 
 async def test_a_docker_failure_keeps_its_code_and_circumstance() -> None:
-    bench = Bench()
+    bench = await opened()
     bench.docker.fault(Fault.PERMISSION)
     assert summary(await bench.answer(bench.give("container_list"))) == ("permission_denied", "none")
     bench.docker.fault(Fault.UNREACHABLE)
@@ -287,7 +212,7 @@ async def test_a_docker_failure_keeps_its_code_and_circumstance() -> None:
 
 
 async def test_a_silent_engine_is_a_timeout_before_the_controller_gives_up() -> None:
-    bench = Bench()
+    bench = await opened()
     bench.docker.fault(Fault.HANGS_BEFORE)
     attempt = bench.give("container_list", 10.0)
     await bench.clock.advance(8.5)
@@ -298,7 +223,7 @@ async def test_a_silent_engine_is_a_timeout_before_the_controller_gives_up() -> 
 
 @pytest.mark.parametrize("fault", [Fault.HANGS_BEFORE, Fault.BROKEN_BEFORE])
 async def test_an_engine_that_fails_before_the_change_provably_changed_nothing(fault: Fault) -> None:
-    bench = Bench()
+    bench = await opened()
     bench.docker.fail_next(fault)
     attempt = bench.give("container_stop", 10.0, container="web")
     await bench.clock.advance(10)
@@ -309,17 +234,16 @@ async def test_an_engine_that_fails_before_the_change_provably_changed_nothing(f
 
 
 async def test_an_engine_that_falls_silent_during_the_change_leaves_doubt() -> None:
-    bench = Bench()
+    bench = await opened(runners=sick("container_stop", Fault.HANGS_AFTER))
     attempt = bench.give("container_stop", 10.0, container="web", grace_seconds=1)
-    bench.docker.fault(Fault.HANGS_AFTER)
-    await bench.clock.advance(10)
+    await bench.clock.advance(9)
     assert summary(await bench.answer(attempt)) == ("timeout", "docker_silent")
 
 
 async def test_a_stop_within_its_grace_is_no_fault_of_the_engine() -> None:
-    bench = Bench()
+    bench = await opened()
+    bench.docker.container("web").ignores_term = True
     attempt = bench.give("container_stop", 10.0, container="web", grace_seconds=60)
-    bench.docker.fault(Fault.HANGS_AFTER)
     await bench.clock.advance(10)
     completed = await bench.answer(attempt)
     assert summary(completed) == ("timeout", "heard")
@@ -327,26 +251,26 @@ async def test_a_stop_within_its_grace_is_no_fault_of_the_engine() -> None:
 
 
 async def test_a_change_that_outlived_its_answer_still_keeps_others_from_the_container() -> None:
-    bench = Bench()
-    first = bench.give("container_stop", 10.0, container="web", grace_seconds=60)
-    bench.docker.fail_next(Fault.HANGS_AFTER, 2)
+    bench = await opened()
+    bench.docker.container("web").ignores_term = True
+    first = bench.give("container_stop", 10.0, container="web", grace_seconds=20)
     await bench.clock.advance(10)
     assert (await bench.answer(first)).code == "timeout"
     second = bench.give("container_start", 50.0, container="web")
     await bench.clock.settle()
     assert second not in bench.answers()
-    bench.docker.heal()
+    await bench.clock.advance(16)
     assert (await bench.answer(second)).code is None
     assert [operation for operation, _ in bench.docker.effects] == ["container_stop", "container_start"]
 
 
 async def test_cancelled_before_it_began_means_that_nothing_was_done() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(runners={"container_restart": held(release, begun)})
+    bench = await opened(runners={"container_restart": held(release, begun)})
     bench.give("container_restart", container="web")
     waiting = bench.give("container_stop", container="web")
     await bench.clock.settle()
-    bench.worker.cancel(Cancel("command", waiting))
+    bench.cancel(waiting)
     assert summary(await bench.answer(waiting)) == ("cancelled", "none")
     release.set()
     await bench.clock.settle()
@@ -354,75 +278,60 @@ async def test_cancelled_before_it_began_means_that_nothing_was_done() -> None:
 
 
 async def test_cancelled_in_the_turn_of_its_arrival_it_never_starts() -> None:
-    bench = Bench()
+    bench = await opened()
     attempt = bench.give("container_stop", container="web")
-    bench.worker.cancel(Cancel("command", attempt))
+    bench.cancel(attempt)
     assert summary(await bench.answer(attempt)) == ("cancelled", "none")
     assert bench.docker.effects == []
 
 
-async def test_a_cancelled_change_goes_on_to_its_end() -> None:
+async def test_a_cancelled_change_goes_on_and_its_true_end_is_told() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(runners={"container_stop": held(release, begun)})
+    bench = await opened(runners={"container_stop": held(release, begun)})
     attempt = bench.give("container_stop", container="web")
     await bench.clock.settle()
-    bench.worker.cancel(Cancel("command", attempt))
-    assert summary(bench.answers()[attempt]) == ("cancelled", "heard")
+    bench.cancel(attempt)
+    await bench.clock.settle()
+    assert bench.answers() == {}, "nothing is known yet"
     after = bench.give("container_start", container="web")
     await bench.clock.settle()
     assert after not in bench.answers(), "the container is still busy"
     release.set()
+    assert summary(await bench.answer(attempt)) == (None, "none")
     assert (await bench.answer(after)).code is None
 
 
 async def test_a_change_that_outlived_its_answer_takes_nobodys_slot() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(Limits(at_once=1, reserved=0), {"container_restart": held(release, begun)})
-    attempt = bench.give("container_restart", container="web")
-    await bench.clock.settle()
-    bench.worker.cancel(Cancel("command", attempt))
+    bench = await opened(Limits(at_once=1, reserved=0), {"container_restart": held(release, begun)})
+    bench.give("container_restart", 10.0, container="web")
+    await bench.clock.advance(9)
     assert (await bench.answer(bench.give("container_list"))).code is None
     assert begun == ["web"]
 
 
-async def test_the_late_end_of_a_cancelled_change_answers_nobody_else() -> None:
-    release, begun = asyncio.Event(), list[str]()
-    bench = Bench(runners={"container_restart": held(release, begun)})
-    bench.give_as("again", "container_restart", container="web")
-    await bench.clock.settle()
-    bench.worker.cancel(Cancel("command", "again"))
-    bench.sent.clear()
-    bench.docker.fault(Fault.HANGS_BEFORE)
-    bench.give_as("again", "container_list")
-    release.set()
-    await bench.clock.settle()
-    assert bench.sent == []
-    bench.docker.heal()
-    assert (await bench.answer("again")).response is not None
-
-
 async def test_a_cancelled_read_is_dropped() -> None:
-    bench = Bench()
+    bench = await opened()
     bench.docker.fault(Fault.HANGS_BEFORE)
     attempt = bench.give("container_list")
     await bench.clock.settle()
-    bench.worker.cancel(Cancel("command", attempt))
+    bench.cancel(attempt)
     assert summary(bench.answers()[attempt]) == ("cancelled", "heard")
     await bench.clock.settle()
-    assert bench.clock.timers == []
+    assert bench.worker.in_flight == 0
 
 
 async def test_a_cancel_for_nothing_is_ignored() -> None:
-    bench = Bench()
+    bench = await opened()
     attempt = bench.give("ping")
     await bench.clock.settle()
-    bench.worker.cancel(Cancel("command", attempt))
-    bench.worker.cancel(Cancel("command", "never heard of"))
+    bench.cancel(attempt)
+    bench.cancel("never heard of")
     assert len(bench.sent) == 1
 
 
 async def test_a_ping_crosses_the_worker() -> None:
-    bench = Bench()
+    bench = await opened()
     bench.worker.ping(Ping(3))
     assert bench.sent == []
     await bench.clock.settle()
@@ -431,7 +340,7 @@ async def test_a_ping_crosses_the_worker() -> None:
 
 
 async def test_a_ping_of_docker_says_whether_it_answers() -> None:
-    bench = Bench()
+    bench = await opened()
     bench.worker.ping(Ping(1, docker=True))
     await bench.clock.settle()
     bench.docker.fault(Fault.UNREACHABLE)
@@ -447,7 +356,7 @@ async def test_a_ping_of_docker_says_whether_it_answers() -> None:
 
 async def test_a_full_worker_still_answers_pings() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(
+    bench = await opened(
         Limits(1, 1, 1), {"container_inspect": held(release, begun), "container_logs": held(release, begun)}
     )
     for _ in range(5):
@@ -459,7 +368,7 @@ async def test_a_full_worker_still_answers_pings() -> None:
 
 
 async def test_pings_without_an_answer_do_not_pile_up() -> None:
-    bench = Bench()
+    bench = await opened()
     bench.docker.fault(Fault.HANGS_BEFORE)
     for sequence in range(20):
         bench.worker.ping(Ping(sequence, docker=True))
@@ -469,20 +378,22 @@ async def test_pings_without_an_answer_do_not_pile_up() -> None:
 
 async def test_a_new_session_forgets_what_an_old_one_had_not_begun() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(runners={"container_restart": held(release, begun)})
-    running = bench.give("container_restart", container="web", epoch=1)
+    bench = await opened(runners={"container_restart": held(release, begun)})
+    bench.give("container_restart", container="web", epoch=1)
     waiting = bench.give("container_stop", container="web", epoch=1)
     await bench.clock.settle()
-    bench.worker.begin_session(2)
+    await bench.open(2)
     assert summary(bench.answers()[waiting]) == ("network_error", "not_sent")
     release.set()
-    assert (await bench.answer(running)).code is None
+    await bench.clock.settle()
+    told = bench.completions()[-1]
+    assert (told.command_id, told.epoch, told.recorded, told.code) == ("command-1", 2, True, None)
     assert bench.docker.effects == []
 
 
 async def test_a_closing_worker_answers_everything() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(runners={"container_restart": held(release, begun)})
+    bench = await opened(runners={"container_restart": held(release, begun)})
     running = bench.give("container_restart", 100.0, container="web")
     waiting = bench.give("container_stop", 100.0, container="web")
     await bench.clock.settle()
@@ -500,7 +411,7 @@ async def test_a_closing_worker_answers_everything() -> None:
 
 async def test_a_closing_worker_lets_running_work_end() -> None:
     release, begun = asyncio.Event(), list[str]()
-    bench = Bench(runners={"container_restart": held(release, begun)})
+    bench = await opened(runners={"container_restart": held(release, begun)})
     running = bench.give("container_restart", container="web")
     await bench.clock.settle()
     closing = asyncio.create_task(bench.worker.close(5.0))
@@ -512,12 +423,12 @@ async def test_a_closing_worker_lets_running_work_end() -> None:
 
 @pytest.mark.parametrize("turns", range(30))
 async def test_cancelled_at_any_moment_nothing_is_left_behind(turns: int) -> None:
-    bench = Bench(Limits(at_once=1, reserved=0))
+    bench = await opened(Limits(at_once=1, reserved=0))
     first = bench.give("container_restart", container="web")
     attempt = bench.give("container_start", container="web")
     for _ in range(turns):
         await asyncio.sleep(0)
-    bench.worker.cancel(Cancel("command", attempt))
+    bench.cancel(attempt)
     await bench.clock.advance(60)
     assert set(bench.answers()) == {first, attempt}
     effect = ("container_start", bench.id_of("web")) in bench.docker.effects

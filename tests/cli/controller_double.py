@@ -37,6 +37,10 @@ class Script:
     break_streams: int = 0
     """Drop the event stream before the end, so often."""
     stream_status: int = 200
+    settled: bool = False
+    evidence: dict[str, object] | None = None
+    found: str | None = None
+    """What a verification finds: a final state, or None while it stays UNKNOWN."""
     interrupt: bool = False
     """Somebody presses Ctrl-C while the events are followed."""
 
@@ -82,11 +86,13 @@ class ControllerDouble:
                 web.get(f"{api}/agents", self._agents),
                 web.get(f"{api}/agents/{{name}}", self._agent),
                 web.post(f"{api}/agents/{{name}}/revoke", self._ok),
+                web.post(f"{api}/agents/{{name}}/release", self._release),
                 web.post(f"{api}/join-tokens", self._join_token),
                 web.get(f"{api}/commands", self._list),
                 web.post(f"{api}/commands", self._accept),
                 web.get(f"{api}/commands/{{id}}", self._show),
                 web.post(f"{api}/commands/{{id}}/cancel", self._cancel),
+                web.post(f"{api}/commands/{{id}}/{{action:verify|resolve|force-retry}}", self._act_on),
                 web.get(f"{api}/commands/{{id}}/events", self._events),
                 web.get(f"{api}/circuits", self._circuits),
                 web.get(f"{api}/circuits/{{agent}}/{{domain}}", self._circuit),
@@ -123,6 +129,11 @@ class ControllerDouble:
         name = request.match_info["name"]
         found = [agent for agent in self.agents if name in (agent["name"], agent["agent_id"])]
         return web.json_response(found[0]) if found else problem(404, "unknown_host", f"no host {name}")
+
+    async def _release(self, request: web.Request) -> web.Response:
+        agent = next(agent for agent in self.agents if agent["name"] == request.match_info["name"])
+        agent.update(state="disconnected", quarantined_at=None)
+        return web.json_response(agent)
 
     async def _join_token(self, _: web.Request) -> web.Response:
         content = {
@@ -175,6 +186,33 @@ class ControllerDouble:
         if not record["finished_at"]:
             record.update(state="CANCELLED", error_code="cancelled", finished_at=ACCEPTED_AT)
         return web.json_response(record)
+
+    async def _act_on(self, request: web.Request) -> web.Response:
+        record = self.commands[request.match_info["id"]]
+        if record["state"] != "UNKNOWN":
+            detail = f"command {record['command_id']} is {record['state']}, not UNKNOWN"
+            return problem(409, "conflict", detail)
+        body = await request.json()
+        agent = next(agent for agent in self.agents if agent["agent_id"] == record["agent_id"])
+        match request.match_info["action"]:
+            case "verify":
+                self.bodies.append({"wait": request.query.get("wait")})
+                found = self.scripts[str(agent["name"])].found
+                connected = agent["state"] == "connected"
+                if found is not None and connected:
+                    record.update(state=found, error_code=None, error=None, settled=True, safe_actions=[])
+                return web.json_response(record, status=200 if connected else 202)
+            case "resolve":
+                self.bodies.append(body)
+                known = {"resolved_by": "admin", "resolution": body["reason"], "safe_actions": []}
+                record.update(state=body["state"], **known)
+                return web.json_response(record)
+            case _:
+                key = request.headers["Idempotency-Key"]
+                if key not in self.by_key:
+                    self.by_key[key] = f"command-{len(self.commands) + 1}"
+                    self.commands[self.by_key[key]] = self._record(self.by_key[key], agent, record, key)
+                return web.json_response(self.commands[self.by_key[key]], status=202)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         command_id = request.match_info["id"]
@@ -296,6 +334,9 @@ class ControllerDouble:
             retried=script.attempts > 1,
             duration_seconds=1.75,
             finished_at="2030-01-01T00:00:02Z",
+            settled=script.state != "UNKNOWN" or script.settled,
+            evidence=script.evidence,
+            safe_actions=["verify", "resolve", "force-retry"] if script.state == "UNKNOWN" else [],
             attempts=[
                 {
                     "number": number,
@@ -340,11 +381,20 @@ def served(double: ControllerDouble) -> Iterator[ControllerDouble]:
         return runner
 
     runner = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+
+    async def end() -> None:
+        await runner.cleanup()
+        # Whoever hung up in the middle leaves a handler, which mustn't outlive the loop.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
     try:
         double.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield double
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(end(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from seawall.agent.identity import AgentIdentity, new_private_key
+from seawall.agent.ledger import Ledger
+from seawall.agent.ledger_file import LEDGER_FILE, connect
+from seawall.agent.ledger_tables import prepare
 from seawall.cli.doctor import check_offset, check_python, clock_offset_seconds
+from seawall.clock import SystemClock
+from seawall.controller.authority import CertificateAuthority
 from seawall.storage.diagnosis import (
     Finding,
     Verdict,
@@ -96,6 +104,7 @@ def test_json_has_every_check_with_its_verdict_and_advice_for_whatever_is_not_fi
         "free space",
         "permissions",
         "Docker",
+        "agent",
         "controller",
     ]
     assert all(set(each) == {"check", "verdict", "found", "advice"} for each in found.values())
@@ -125,7 +134,8 @@ def test_a_directory_that_anybody_can_enter_fails_and_is_left_as_it_is(seawall: 
 
 
 @pytest.mark.parametrize(
-    "name", ["admin.token", "seawall.db", "seawall.db-wal", "authority/ca.key", "agent/agent.key"]
+    "name",
+    ["admin.token", "seawall.db", "seawall.db-wal", "authority/ca.key", "agent/agent.key", "agent/ledger.db"],
 )
 def test_a_secret_that_others_can_read_fails_and_is_not_printed(
     seawall: Seawall, data: Path, name: str
@@ -139,6 +149,68 @@ def test_a_secret_that_others_can_read_fails_and_is_not_printed(
     assert "very_secret" not in call.both
     secret.chmod(0o600)
     assert checks(examine(seawall, data))["permissions"]["verdict"] == "ok"
+
+
+def joined(directory: Path, agent_id: str = "a-1") -> AgentIdentity:
+    """A host that joined, and its identity."""
+    with tempfile.TemporaryDirectory() as authority:
+        ca_pem = CertificateAuthority.open(Path(authority), SystemClock().wall()).ca_pem
+    identity = AgentIdentity(agent_id, "local", "wss://127.0.0.1:7701", "c-1", {}, ca_pem, new_private_key())
+    identity.save(directory)
+    return identity
+
+
+async def keep_a_ledger(directory: Path, agent_id: str = "a-1") -> None:
+    ledger = await Ledger.open(directory / LEDGER_FILE, agent_id, SystemClock())
+    await ledger.close()
+
+
+def test_an_agent_with_its_own_ledger_is_fine_wherever_its_directory_is_named(
+    seawall: Seawall, data: Path
+) -> None:
+    home = data / "agent"
+    joined(home)
+    assert checks(examine(seawall, data))["agent"]["found"].endswith("no ledger yet")
+    asyncio.run(keep_a_ledger(home))
+    before = sorted(each.name for each in home.iterdir())
+    for named in (data, home):
+        found = checks(examine(seawall, named))["agent"]
+        assert (found["verdict"], found["found"]) == ("ok", "local, whose ledger has 0 commands")
+    assert sorted(each.name for each in home.iterdir()) == before
+
+
+def test_an_agent_that_runs_is_fine_and_left_alone(seawall: Seawall, data: Path) -> None:
+    joined(data / "agent")
+    with closing(connect(data / "agent" / LEDGER_FILE)) as held:
+        prepare(held, "ledger", "a-1", "l-1")
+        found = checks(examine(seawall, data))["agent"]
+    assert found["verdict"] == "ok"
+    assert "runs" in found["found"]
+
+
+def test_a_ledger_of_another_agent_fails_and_says_what_to_do(seawall: Seawall, data: Path) -> None:
+    joined(data / "agent")
+    asyncio.run(keep_a_ledger(data / "agent", "a-2"))
+    call = examine(seawall, data)
+    found = checks(call)["agent"]
+    assert (call.code, found["verdict"]) == (1, "failed")
+    assert "belongs to agent a-2" in found["found"]
+    assert "move it away" in found["advice"]
+
+
+@pytest.mark.parametrize("content", [b"no ledger at all" * 100, b""])
+def test_a_ledger_that_is_none_fails(seawall: Seawall, data: Path, content: bytes) -> None:
+    joined(data / "agent")
+    (data / "agent" / LEDGER_FILE).write_bytes(content)
+    assert checks(examine(seawall, data))["agent"]["verdict"] == "failed"
+
+
+def test_an_identity_that_is_damaged_fails(seawall: Seawall, data: Path) -> None:
+    joined(data / "agent")
+    (data / "agent" / "identity.json").write_text("{")
+    found = checks(examine(seawall, data))["agent"]
+    assert found["verdict"] == "failed"
+    assert "identity.json" in found["advice"]
 
 
 def test_a_file_in_place_of_the_directory_fails(seawall: Seawall, data: Path) -> None:

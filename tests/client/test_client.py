@@ -15,7 +15,7 @@ from seawall.client.client import Client
 from seawall.client.context import Connection
 from seawall.client.errors import ClientError, ContextError, Unreachable
 from seawall.client.events import Event
-from seawall.client.models import CommandOrder
+from seawall.client.models import Agent, Command, CommandOrder
 from seawall.core.command import CommandState
 from seawall.testing.clock import FakeClock
 from seawall.wire.secret import Secret
@@ -227,6 +227,83 @@ def test_waiting_asks_again_until_it_is_over() -> None:
     command = run(lambda _: httpx.Response(200, json=record(states.pop(0))), lambda client: client.wait("c1"))
     assert getattr(command, "state", None) is CommandState.SUCCEEDED
     assert not states
+
+
+def test_a_command_in_doubt_is_read_with_all_that_its_agent_shows() -> None:
+    doubt = {
+        "sequence": 7,
+        "settled": False,
+        "evidence": {"reason": "nobody saw it end", "exec_id": 5},
+        "safe_actions": ["verify", "resolve"],
+    }
+    command = run(
+        lambda _: httpx.Response(200, json=record("UNKNOWN", **doubt)), lambda client: client.command("c1")
+    )
+    assert isinstance(command, Command)
+    assert {name: getattr(command, name) for name in doubt} == doubt
+
+
+def test_a_controller_of_before_has_nothing_in_doubt() -> None:
+    command = run(lambda _: httpx.Response(200, json=record()), lambda client: client.command("c1"))
+    assert isinstance(command, Command)
+    assert (command.settled, command.evidence, command.safe_actions) == (True, None, [])
+
+
+def test_what_is_done_about_a_command_in_doubt_names_it_and_says_how() -> None:
+    seen: list[tuple[str, object]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append((f"{request.method} {request.url.raw_path.decode()}", json.loads(request.content)))
+        return httpx.Response(200, json=record())
+
+    async def all_of_it(client: Client) -> None:
+        await client.verify("c/1", 2.5)
+        await client.verify("c1")
+        await client.resolve("c1", "FAILED", "looked")
+        await client.force_retry("c1")
+
+    run(answer, all_of_it)
+    assert seen == [
+        ("POST /api/v1/commands/c%2F1/verify?wait=2.5", {}),
+        ("POST /api/v1/commands/c1/verify", {}),
+        ("POST /api/v1/commands/c1/resolve", {"state": "FAILED", "reason": "looked"}),
+        ("POST /api/v1/commands/c1/force-retry", {}),
+    ]
+
+
+def test_a_forced_retry_whose_answer_is_lost_is_asked_for_again_with_the_same_key() -> None:
+    keys: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers["Idempotency-Key"])
+        if len(keys) == 1:
+            raise httpx.ReadError("gone")
+        return httpx.Response(202, json=record("ACCEPTED"))
+
+    run(answer, lambda client: client.force_retry("c1"))
+    run(answer, lambda client: client.force_retry("c1", idempotency_key="mine"))
+    assert keys[0] == keys[1]
+    assert keys[2] == "mine"
+
+
+def test_a_resolution_that_may_have_arrived_is_not_repeated() -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        raise httpx.ReadError("gone")
+
+    with pytest.raises(Unreachable) as lost:
+        run(answer, lambda client: client.resolve("c1", "FAILED", "looked"))
+    assert lost.value.may_have_arrived
+    assert len(asked) == 1
+
+
+def test_a_released_host_is_returned_as_it_is_now() -> None:
+    content = {"agent_id": "a1", "name": "local", "state": "disconnected", "quarantined_at": None}
+    agent = run(lambda _: httpx.Response(200, json=content), lambda client: client.release_agent("local"))
+    assert isinstance(agent, Agent)
+    assert (agent.state, agent.quarantined_at) == ("disconnected", None)
 
 
 def test_the_events_of_a_command_end_with_finished() -> None:

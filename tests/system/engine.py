@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+from tests.system.packages import SYSTEM_PATH
 from tests.system.processes import family_of, living_processes, mounts_below
-from tests.system.programs import SYSTEM_PATH, EngineUnavailable, Programs
+from tests.system.programs import EngineUnavailable, Programs
 
 IMAGE = "busybox:latest"
 

@@ -9,7 +9,9 @@ import pytest
 import pytest_asyncio
 
 from seawall.agent.docker import AioDocker, DockerFailure
+from seawall.agent.operations.containers import resolve
 from seawall.agent.operations.registry import RUNNERS
+from seawall.agent.operations.runner import Execution
 from seawall.agent.worker import Worker
 from seawall.clock import SystemClock
 from seawall.core.errors import Circumstance, CommandErrorCode
@@ -31,9 +33,19 @@ async def docker(docker_engine: Engine) -> AsyncIterator[AioDocker]:
     await client.close()
 
 
-async def run(docker: AioDocker, operation: str, **arguments: object) -> dict[str, object]:
-    response = await RUNNERS[operation](docker, check_arguments(OPERATIONS[operation], arguments), 20.0)
+async def perform(docker: AioDocker, operation: str, **arguments: object) -> object:
+    checked = check_arguments(OPERATIONS[operation], arguments)
+    target = None
+    if OPERATIONS[operation].changes:
+        target = await resolve(docker, str(checked["container"]), 20.0)
+    execution = Execution(docker, "command", checked, 20.0, lambda text: None, target)
+    response = await RUNNERS[operation](execution)
     encode_message(response)
+    return response
+
+
+async def run(docker: AioDocker, operation: str, **arguments: object) -> dict[str, object]:
+    response = await perform(docker, operation, **arguments)
     assert isinstance(response, dict)
     return response
 
@@ -75,7 +87,7 @@ class Agent:
 async def test_a_container_is_found_in_the_list(docker_engine: Engine, docker: AioDocker) -> None:
     running = docker_engine.run_container("web", labels={"tier": "front"})
     created = docker_engine.create_container("idle")
-    listed = await RUNNERS["container_list"](docker, {"all": True}, 20.0)
+    listed = await perform(docker, "container_list")
     assert isinstance(listed, list)
     by_name = {entry["name"]: entry for entry in listed}
     assert (by_name["web"]["id"], by_name["web"]["state"], by_name["web"]["image"]) == (
@@ -85,7 +97,7 @@ async def test_a_container_is_found_in_the_list(docker_engine: Engine, docker: A
     )
     assert by_name["web"]["labels"]["tier"] == "front"
     assert (by_name["idle"]["id"], by_name["idle"]["state"]) == (created, "created")
-    only_running = await RUNNERS["container_list"](docker, {"all": False}, 20.0)
+    only_running = await perform(docker, "container_list", all=False)
     assert isinstance(only_running, list)
     assert [entry["name"] for entry in only_running] == ["web"]
 

@@ -6,6 +6,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
+
+from msgspec import Struct
+
+from seawall.clock import Timer
+from seawall.core.command import Outcome
+from seawall.core.errors import CommandErrorCode
 
 
 class Slot:
@@ -83,6 +90,65 @@ class Lanes:
                 # The slot was handed over in the very moment in which this task was cancelled.
                 self.leave()
             raise
+
+
+class Limits(Struct, frozen=True):
+    """How much a worker takes on: at once, more for the control lane, and waiting (in each of the two)."""
+
+    at_once: int = 16
+    reserved: int = 2
+    waiting: int = 64
+
+
+class Guest(Protocol):
+    """Work that is let in."""
+
+    urgent: bool
+    counted: bool
+    slot: Slot | None
+    timer: Timer | None
+
+
+class Admission:
+    """Lets work in, and gives it its slot. What has been answered takes no room, even if it goes on."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._lanes = Lanes(limits.at_once, limits.reserved)
+        self._inside = {True: 0, False: 0}
+
+    def enter(self, guest: Guest) -> Outcome | None:
+        """Let it in, or say why not."""
+        inside = self._inside[guest.urgent]
+        at_once = self._limits.reserved if guest.urgent else self._limits.at_once
+        if inside >= self._limits.waiting + at_once:
+            return Outcome(
+                CommandErrorCode.BULKHEAD_FULL,
+                f"this agent has {inside} commands under way or waiting and takes no more: nothing was done; try again "
+                "when some of them are done",
+            )
+        self._inside[guest.urgent] += 1
+        guest.counted = True
+        return None
+
+    async def wait(self, guest: Guest) -> Slot:
+        """Its slot, as soon as there is one."""
+        return await self._lanes.wait(urgent=guest.urgent)
+
+    def free(self, guest: Guest) -> None:
+        """It works no more."""
+        if guest.slot is not None:
+            guest.slot.release()
+
+    def leave(self, guest: Guest) -> None:
+        """It has been answered; a second time does nothing."""
+        self.free(guest)
+        if guest.timer is not None:
+            guest.timer.cancel()
+            guest.timer = None
+        if guest.counted:
+            guest.counted = False
+            self._inside[guest.urgent] -= 1
 
 
 class Turns:

@@ -15,6 +15,7 @@ import uvloop
 
 from seawall.agent.docker import AioDocker, Docker, DockerAddressError, DockerFailure
 from seawall.agent.identity import AgentIdentity, IdentityError
+from seawall.agent.ledger import LEDGER_FILE, Ledger, LedgerDamaged, LedgerFailed
 from seawall.agent.link import AgentLink, AgentRevoked
 from seawall.agent.session import HostFacts
 from seawall.agent.worker import Worker
@@ -26,6 +27,8 @@ STOP_GRACE_SECONDS = 5.0
 
 _VERSION_SECONDS = 3.0
 _FAILED = 1
+LEDGER_FAILED = 70
+"""The exit code of an agent that can't write its ledger any more: whoever supervises it starts it again."""
 
 _logger = logging.getLogger("seawall.agent")
 
@@ -40,6 +43,7 @@ def agent_version() -> str:
 
 async def run_agent(
     identity: AgentIdentity,
+    directory: Path,
     docker: Docker,
     clock: Clock,
     *,
@@ -49,9 +53,39 @@ async def run_agent(
 ) -> None:
     """Serve the controller until `stop` is set, or until cancelled. Closes `docker` at the end.
 
-    `on_connected` is called each time a session opens. `stop` gives work under way a few seconds and answers it; a
-    cancellation doesn't wait. Raises AgentRevoked when the controller has sent this host away for good.
+    The ledger is a file in `directory`. `on_connected` is called each time a session opens. `stop` gives work under way
+    a few seconds and answers it; a cancellation doesn't wait. Raises AgentRevoked when the controller has sent this
+    host away for good, LedgerDamaged for a ledger that can't be used, and LedgerFailed when nothing can be recorded any
+    more: the process has to end then.
     """
+    broken: asyncio.Future[LedgerFailed] = asyncio.get_running_loop().create_future()
+
+    def give_up(failure: LedgerFailed) -> None:
+        if not broken.done():
+            broken.set_result(failure)
+
+    try:
+        ledger = await Ledger.open(directory / LEDGER_FILE, identity.agent_id, clock, on_failure=give_up)
+    except BaseException:
+        await docker.close()
+        raise
+    try:
+        await _serve(identity, ledger, docker, clock, simulated, on_connected, stop, broken)
+    finally:
+        await ledger.close()
+        await docker.close()
+
+
+async def _serve(
+    identity: AgentIdentity,
+    ledger: Ledger,
+    docker: Docker,
+    clock: Clock,
+    simulated: bool,
+    on_connected: Callable[[], object] | None,
+    stop: asyncio.Event | None,
+    broken: asyncio.Future[LedgerFailed],
+) -> None:
     version = agent_version()
 
     async def describe() -> HostFacts:
@@ -59,11 +93,13 @@ async def run_agent(
         return HostFacts(version, hostname, await _docker_version(docker), simulated)
 
     link = AgentLink(identity, clock, describe, on_connected)
-    worker = Worker(docker, clock, link.send, version=version)
+    worker = Worker(docker, clock, link.send, ledger=ledger, version=version)
     running = asyncio.create_task(link.run(worker), name=f"agent {identity.name}")
     stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")
     try:
-        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((running, stopping, broken), return_when=asyncio.FIRST_COMPLETED)
+        if broken.done():
+            raise broken.result()
         if not running.done():
             await worker.close(STOP_GRACE_SECONDS)
             await link.say_goodbye("the agent was told to stop")
@@ -72,7 +108,6 @@ async def run_agent(
         running.cancel()
         await worker.close()
         await asyncio.wait((running, stopping))
-        await docker.close()
     if not running.cancelled():
         running.result()
 
@@ -80,27 +115,30 @@ async def run_agent(
 def main(directory: Path, docker_url: str | None = None, log_format: LogFormat = "console") -> int:
     """Run this host's agent until SIGTERM or SIGINT; returns the process's exit code.
 
-    `directory` holds the identity that `seawall agent join` made.
+    `directory` holds the identity that `seawall agent join` made, and the ledger.
     """
     configure(log_format)
     try:
         identity = AgentIdentity.load(directory)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_until_told_to_stop(identity, docker_url))
-    except (IdentityError, DockerAddressError, AgentRevoked) as error:
+            runner.run(_until_told_to_stop(identity, directory, docker_url))
+    except (IdentityError, DockerAddressError, LedgerDamaged, AgentRevoked) as error:
         sys.stderr.write(f"the agent can't run: {error}\n")
         return _FAILED
+    except LedgerFailed as error:
+        sys.stderr.write(f"the agent has to end: {error}\n")
+        return LEDGER_FAILED
     return 0
 
 
-async def _until_told_to_stop(identity: AgentIdentity, docker_url: str | None) -> None:
+async def _until_told_to_stop(identity: AgentIdentity, directory: Path, docker_url: str | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     docker = AioDocker(docker_url)
     _logger.info("agent %s serves the Docker Engine at %s", identity.name, docker.address)
-    await run_agent(identity, docker, SystemClock(), stop=stop)
+    await run_agent(identity, directory, docker, SystemClock(), stop=stop)
     _logger.info("agent %s has stopped", identity.name)
 
 

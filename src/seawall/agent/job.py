@@ -1,4 +1,4 @@
-"""An attempt on its way through the worker."""
+"""Work on its way through the worker: an attempt of a read, or a command that changes something."""
 
 from __future__ import annotations
 
@@ -6,66 +6,93 @@ import asyncio
 from collections.abc import Mapping
 from enum import Enum
 
+from msgspec import Struct
+
 from seawall.agent.admission import Slot
-from seawall.agent.operations.runner import Runner
+from seawall.agent.intake import Order
+from seawall.agent.verification import Case
 from seawall.clock import Timer
-from seawall.operations.operation import Lane, Operation
+from seawall.core.command import Outcome
+from seawall.core.errors import Circumstance, CommandErrorCode
+from seawall.operations.operation import Lane
 from seawall.wire.messages import Execute
+
+_LONGEST_SECONDS = 86_400.0
+_MARGIN_SHARE, _LONGEST_MARGIN_SECONDS = 0.1, 1.0
 
 
 class Phase(Enum):
-    """How far an attempt has come. Only in RUNNING may there be an effect."""
+    """How far work has come. In BEGUN and IN_DOUBT there may be an effect."""
 
     WAITING = "waiting"
     RESOLVING = "resolving"
-    RUNNING = "running"
+    BEGINNING = "beginning"
+    """The ledger is about to hold that it has begun: too late to stop it."""
+    BEGUN = "begun"
+    IN_DOUBT = "in_doubt"
+    ENDING = "ending"
+    """Its end is known, and is about to be durable."""
+
+
+_BEGUN = (Phase.BEGINNING, Phase.BEGUN, Phase.IN_DOUBT)
+
+
+class Waiter(Struct, frozen=True):
+    """An attempt that waits for the answer."""
+
+    correlation_id: str
+    epoch: int
+    attempt: int
 
 
 class Job:
-    """An attempt on its way.
+    """One piece of work.
 
-    `container` is the one that a change is about, as the command spells it; `epochs` has one entry for each Execute
-    that waits for the answer.
+    `waiters` are the attempts that wait for it, oldest first; they are answered at `answer_at` at the latest.
+    `begin_by` is when an effect may begin at the latest. `container` is the one that a change is about, as the command
+    spells it.
     """
 
     __slots__ = (
         "answer_at",
         "arguments",
+        "attempt_seconds",
+        "begin_by",
         "begun_at",
+        "case",
+        "command_id",
         "container",
-        "epochs",
-        "execute",
+        "counted",
         "grace_until",
         "operation",
+        "order",
         "phase",
-        "runner",
+        "progress_at",
+        "sequence",
         "slot",
         "task",
         "timer",
         "urgent",
+        "waiters",
     )
 
-    def __init__(
-        self,
-        execute: Execute,
-        operation: Operation,
-        runner: Runner,
-        arguments: Mapping[str, object],
-        answer_at: float,
-    ) -> None:
-        self.execute = execute
-        self.operation = operation
-        self.runner = runner
-        self.arguments = arguments
-        self.answer_at = answer_at
-        self.urgent = operation.lane is Lane.CONTROL
+    def __init__(self, message: Execute, order: Order | None = None) -> None:
+        """`order` is None where nothing will be performed."""
+        self.command_id = message.command_id
+        self.sequence = message.sequence
+        self.operation = message.operation
+        self.arguments: Mapping[str, object] = message.arguments if order is None else order.arguments
+        self.order = order
+        self.urgent = order is not None and order.operation.lane is Lane.CONTROL
         self.container: str | None = None
-        if operation.container is not None and operation.changes:
-            self.container = str(arguments[operation.container])
-        self.epochs = [execute.epoch]
+        if order is not None and order.operation.container is not None and order.operation.changes:
+            self.container = str(order.arguments[order.operation.container])
+        self.waiters: list[Waiter] = []
         self.phase = Phase.WAITING
-        self.begun_at = 0.0
-        self.grace_until = 0.0
+        self.case: Case | None = None
+        self.begun_at = self.grace_until = self.progress_at = 0.0
+        self.answer_at = self.begin_by = self.attempt_seconds = 0.0
+        self.counted = False
         self.slot: Slot | None = None
         self.timer: Timer | None = None
         self.task: asyncio.Task[None] | None = None
@@ -74,4 +101,53 @@ class Job:
     def about(self) -> str:
         """What it is, for people."""
         container = self.arguments.get("container")
-        return f"{self.operation.name} of {container}" if container else self.operation.name
+        return f"{self.operation[:64]} of {container}" if container else self.operation[:64]
+
+    @property
+    def begun(self) -> bool:
+        """Whether nobody can stop it any more."""
+        return self.phase in _BEGUN
+
+    def await_by(self, message: Execute, remaining_seconds: float, now: float) -> None:
+        """One more attempt waits, and gives it so much time; the same one again changes nothing."""
+        waiter = Waiter(message.correlation_id, message.epoch, message.attempt)
+        if waiter in self.waiters:
+            return
+        self.waiters.append(waiter)
+        if remaining_seconds > 0:
+            # The answer has to arrive before the controller gives the attempt up.
+            seconds = min(remaining_seconds, _LONGEST_SECONDS)
+            self.attempt_seconds = seconds - min(_MARGIN_SHARE * seconds, _LONGEST_MARGIN_SECONDS)
+            self.answer_at = now + self.attempt_seconds
+            self.begin_by = now + seconds
+
+    def too_late(self, now: float) -> Outcome:
+        """What its attempts are told when their time is over."""
+        seconds = now - self.begun_at
+        if self.phase is Phase.WAITING or self.order is None:
+            text = f"{self.about} waited here until its time was over: nothing was done"
+            return Outcome(CommandErrorCode.DEADLINE_EXCEEDED, text)
+        if self.phase is Phase.RESOLVING:
+            return self.unresolved(f"the Docker Engine did not answer within {seconds:.3g} s")
+        if self.phase is Phase.BEGINNING:
+            text = f"{self.about} is about to begin, and what becomes of it is told as soon as it is known"
+            return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=Circumstance.HEARD)
+        if now < self.grace_until:
+            text = (
+                f"{self.about} goes on: the container may take {self.grace_until - now:.3g} s more to stop. Look at it "
+                "later, or give the command a timeout above its grace"
+            )
+            return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=Circumstance.HEARD)
+        text = f"{self.about} had no answer within {seconds:.3g} s"
+        if self.order.operation.changes:
+            text += ": it goes on, and what becomes of it is told as soon as it is known"
+        silent = Circumstance.DOCKER_SILENT if self.order.operation.touches_docker else Circumstance.HEARD
+        return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=silent)
+
+    def unresolved(self, reason: str) -> Outcome:
+        """The container could not be looked at, so nothing began."""
+        return Outcome(
+            CommandErrorCode.DOCKER_ERROR,
+            f"{self.about} did not begin, because {reason}. Nothing was changed",
+            circumstance=Circumstance.DOCKER_UNREACHABLE,
+        )

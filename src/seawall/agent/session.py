@@ -6,15 +6,18 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Coroutine
+from typing import Protocol
 
-import aiohttp
 from msgspec import Struct
 
+from seawall.agent.age import FrameAge
 from seawall.agent.identity import AgentIdentity
+from seawall.agent.ledger import LedgerFailed
 from seawall.agent.worker import Worker
 from seawall.clock import Clock, Timer
 from seawall.wire.codec import FRAME_LIMIT_BYTES, BadFrame, decode_from_controller, encode_message
 from seawall.wire.messages import (
+    Acknowledge,
     Cancel,
     Challenge,
     Complaint,
@@ -25,6 +28,7 @@ from seawall.wire.messages import (
     Goodbye,
     Hello,
     Ping,
+    Started,
     Welcome,
 )
 from seawall.wire.session import ProtocolError, Session, SessionState, common_protocol
@@ -32,6 +36,9 @@ from seawall.wire.signature import hello_signing_bytes
 
 HANDSHAKE_SECONDS = 15.0
 """How long it may take from the connection to the welcome."""
+
+STALE_CONTROLLER_SECONDS = 60.0
+"""How long a controller of an older term is left alone: it has to be stopped by people."""
 
 _MISSED_HEARTBEATS = 3.5
 _SHORTEST_HEARTBEAT_SECONDS, _LONGEST_HEARTBEAT_SECONDS = 0.1, 300.0
@@ -57,16 +64,33 @@ class HostFacts(Struct, frozen=True):
     simulated: bool = False
 
 
+class ControllerSocket(Protocol):
+    """A connection to the controller. Its methods raise OSError when it breaks."""
+
+    async def receive(self) -> bytes | str | End:
+        """The next frame (text for one that isn't binary), or why there is none any more."""
+
+    async def send(self, frame: bytes) -> None:
+        """Send a binary frame; returns when the next one may follow."""
+
+    async def close(self) -> None:
+        """Close, without waiting long for a peer that may be gone."""
+
+
 class AgentSession:
-    """The agent's end of one WebSocket. `run` lives as long as the session does."""
+    """The agent's end of one connection. `run` lives as long as the session does.
+
+    `instance` tells this process from all others.
+    """
 
     def __init__(
         self,
-        socket: aiohttp.ClientWebSocketResponse,
+        socket: ControllerSocket,
         identity: AgentIdentity,
         worker: Worker,
         clock: Clock,
         facts: HostFacts,
+        instance: str,
     ) -> None:
         self.epoch: int | None = None
         """Of the welcome; None before it."""
@@ -77,6 +101,9 @@ class AgentSession:
         self._worker = worker
         self._clock = clock
         self._facts = facts
+        self._instance = instance
+        self._term = 0
+        self._age = FrameAge()
         self._session = Session()
         self._outbox: deque[bytes] = deque()
         self._filled = asyncio.Event()
@@ -87,11 +114,11 @@ class AgentSession:
 
     @property
     def open(self) -> bool:
-        """Whether the controller has welcomed the agent, and neither side has said goodbye."""
-        return self._session.state is SessionState.OPEN and not self._ended.done()
+        """Whether the controller has welcomed the agent, the ledger knows of it, and nobody has said goodbye."""
+        return self.epoch is not None and self._session.state is SessionState.OPEN and not self._ended.done()
 
     async def run(self) -> End:
-        """Speak until the session is over, and say why it is."""
+        """Speak until the session is over, and say why it is. Raises LedgerFailed."""
         parts = [self._part(self._read(), "reader"), self._part(self._write(), "writer")]
         self._watch = self._clock.call_at(self._heard_at + self._patience_seconds, self._look)
         try:
@@ -128,7 +155,10 @@ class AgentSession:
         async def until_the_end() -> None:
             try:
                 self._end(await work)
-            except (aiohttp.ClientError, OSError) as error:
+            except LedgerFailed as error:
+                if not self._ended.done():
+                    self._ended.set_exception(error)
+            except OSError as error:
                 self._end(End(f"the connection broke ({type(error).__name__})"))
             except ProtocolError as error:
                 self._end(End(f"the controller broke the protocol: {error}"))
@@ -156,19 +186,17 @@ class AgentSession:
     async def _read(self) -> End:
         while True:
             frame = await self._socket.receive()
-            if frame.type is aiohttp.WSMsgType.BINARY:
-                self._heard_at = self._clock.now() if self.epoch is not None else self._heard_at
-                end = self._hear(frame.data)
-                if end is not None:
-                    return end
-            elif frame.type is aiohttp.WSMsgType.TEXT:
+            if isinstance(frame, End):
+                return frame
+            if isinstance(frame, str):
                 self._complain(Complaint("frame", "a text frame; messages are binary"))
-            elif frame.type is aiohttp.WSMsgType.ERROR:
-                return End(f"the connection broke ({self._socket.exception()})")
-            else:
-                return End(f"the controller closed the connection (code {self._socket.close_code})")
+                continue
+            self._heard_at = self._clock.now() if self.epoch is not None else self._heard_at
+            end = await self._hear(frame)
+            if end is not None:
+                return end
 
-    def _hear(self, frame: bytes) -> End | None:
+    async def _hear(self, frame: bytes) -> End | None:
         try:
             message = decode_from_controller(frame)
         except BadFrame as error:
@@ -178,19 +206,26 @@ class AgentSession:
         if self._session.state is SessionState.CLOSED:
             return None  # the goodbye is on its way, and crossed this
         self._session.move(message)
+        if isinstance(message, Welcome):
+            await self._be_welcome(message)
+            return None
         return self._obey(message)
 
     def _obey(self, message: FromController) -> End | None:
         match message:
             case Execute():
+                age_seconds = self._age.of(message.sent_at, self._clock.now())
                 if message.epoch != self.epoch:
                     reason = f"epoch {message.epoch} is over, this session's is {self.epoch}"
                     self._complain(Complaint("execute", reason))
                 else:
-                    self._worker.execute(message)
+                    self._worker.execute(message, age_seconds)
+            case Acknowledge():
+                self._worker.acknowledge(message)
             case Cancel():
                 self._worker.cancel(message)
             case Ping():
+                self._age.of(message.sent_at, self._clock.now())
                 self._worker.ping(message)
             case Complaint():
                 _logger.warning("the controller did not understand a %s: %s", message.about, message.reason)
@@ -202,8 +237,6 @@ class AgentSession:
                 )
             case Challenge():
                 return self._prove(message)
-            case Welcome():
-                self._be_welcome(message)
         return None
 
     def _prove(self, challenge: Challenge) -> End | None:
@@ -215,6 +248,15 @@ class AgentSession:
             )
         if challenge.controller_id != self._identity.controller_id:
             return End("another controller than the one that this host has joined answers there")
+        standing = self._worker.ledger.standing
+        if challenge.term < standing.term:
+            return End(
+                f"a stale controller answers there (term {challenge.term}, and this agent has served term "
+                f"{standing.term}): it was restored from an old copy or should have been stopped. End it, and let the "
+                "newer one answer",
+                retry_after_seconds=STALE_CONTROLLER_SECONDS,
+            )
+        self._term = challenge.term
         try:
             text = hello_signing_bytes(
                 nonce=challenge.nonce,
@@ -235,22 +277,33 @@ class AgentSession:
                 simulated=self._facts.simulated,
                 labels=dict(self._identity.labels),
                 operations=self._worker.operations,
+                instance=self._instance,
+                ledger_id=standing.ledger_id,
+                ledger_epoch=standing.epoch,
+                watermark=standing.watermark,
+                last_sequence=standing.last_sequence,
+                unacknowledged=standing.unacknowledged,
             )
         )
         return None
 
-    def _be_welcome(self, welcome: Welcome) -> None:
+    async def _be_welcome(self, welcome: Welcome) -> None:
         heartbeat = welcome.heartbeat_seconds
         if not _SHORTEST_HEARTBEAT_SECONDS <= heartbeat <= _LONGEST_HEARTBEAT_SECONDS:
             raise ProtocolError(f"a heartbeat every {heartbeat} s is none")
+        self._age.of(welcome.sent_at, self._clock.now())
+        # Nothing is executed or sent in a session that the ledger doesn't know of.
+        await self._worker.begin_session(welcome.epoch, self._term, welcome.acknowledged_up_to)
         self.epoch = welcome.epoch
         self._patience_seconds = _MISSED_HEARTBEATS * heartbeat
         self._heard_at = self._clock.now()
         if self._watch is not None:
             self._watch.cancel()
         self._watch = self._clock.call_at(self._heard_at + self._patience_seconds, self._look)
-        self._worker.begin_session(welcome.epoch)
-        self.opened.set_result(None)
+        if not self.opened.done():
+            self.opened.set_result(None)
+        if self.open:
+            self._worker.resend()
 
     def _complain(self, complaint: Complaint) -> None:
         if self.open:
@@ -260,7 +313,7 @@ class AgentSession:
         while True:
             while self._outbox:
                 # It stays in the outbox until it is written, so that nobody takes it for sent.
-                await self._socket.send_bytes(self._outbox[0])
+                await self._socket.send(self._outbox[0])
                 self._outbox.popleft()
             self._written.set()
             self._filled.clear()
@@ -270,4 +323,4 @@ class AgentSession:
 
 def belongs_to(message: FromAgent, epoch: int | None) -> bool:
     """Whether a message may go out in the session of this epoch."""
-    return not isinstance(message, Completed) or message.epoch == epoch
+    return not isinstance(message, Completed | Started) or message.epoch == epoch

@@ -96,7 +96,7 @@ def show(context: typer.Context, host: Host, as_json: Json = False) -> None:
     for name, value in (
         ("host", host_name(agent, agent.name)),
         ("id", agent.agent_id),
-        ("state", agent.state),
+        ("state", _state(agent)),
         ("seen", since(agent.last_seen_at)),
         ("joined", since(agent.joined_at)),
         ("latency", latency),
@@ -142,6 +142,18 @@ def revoke(
         typer.confirm(f"End the identity of {safe(host)} for good?", abort=True)
     ask(context, lambda client: client.revoke_agent(host))
     say(f"{safe(host)} is revoked: its session is over and its key is worthless")
+
+
+@app.command("release")
+def release(context: typer.Context, host: Host, as_json: Json = False) -> None:
+    """End a host's quarantine, once just one agent has its identity."""
+    agent = ask(context, lambda client: client.release_agent(host))
+    if as_json:
+        print_json(agent)
+        return
+    say(
+        f"{host_name(agent, agent.name)} is out of quarantine: the next agent that connects with its identity is it"
+    )
 
 
 @app.command("join")
@@ -238,6 +250,15 @@ def parse_labels(words: list[str] | tuple[str, ...]) -> dict[str, str]:
             raise UsageProblem(f"--label {word!r} isn't a label: give it as KEY=VALUE")
         labels[key] = value
     return labels
+
+
+def _state(agent: Agent) -> str:
+    if agent.state != "quarantined":
+        return agent.state
+    return (
+        f"quarantined {since(agent.quarantined_at)}: two agents used its identity at once. Stop one of them (a cloned "
+        f"machine has to join anew), then run 'seawall agent release {agent.name}'"
+    )
 
 
 def _circuits(agent: Agent) -> str:

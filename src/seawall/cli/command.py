@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seawall.cli.connect import ask
-from seawall.cli.exits import DONE, FAILED, code_of_state
+from seawall.cli.delivery import IdempotencyKey, NoWait, deliver_anew
+from seawall.cli.doubt import action_lines, evidence_lines, still_unknown
+from seawall.cli.exits import DONE, FAILED, UsageProblem, code_of_state
 from seawall.cli.output import print_json, print_table, say, since
 from seawall.cli.wording import advice, attempt_line, duration, host_name, safe, subject, verdict
 from seawall.client.errors import ClientError
 from seawall.client.models import Agent, Command
+from seawall.clock import SystemClock
 from seawall.core.command import CommandState
 
 if TYPE_CHECKING:
@@ -21,6 +25,15 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="What was asked for, and what became of it.")
 
 CommandId = Annotated[str, typer.Argument(metavar="ID", help="A command's id.")]
+
+
+class Resolution(StrEnum):
+    """What a person can find out of a command that may have happened."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -99,6 +112,59 @@ def cancel(context: typer.Context, command_id: CommandId, as_json: Json = False)
     raise typer.Exit(code_of_state(command.state) or FAILED)
 
 
+@app.command("verify")
+def verify(
+    context: typer.Context,
+    command_id: CommandId,
+    wait: Annotated[
+        float,
+        typer.Option("--wait", metavar="SECONDS", min=0, max=60, help="How long the answer may take."),
+    ] = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Have the host asked what became of an UNKNOWN command."""
+    command, host = ask(context, lambda client: _with_host(client, client.verify(command_id, wait)))
+    if as_json:
+        print_json(command)
+    else:
+        _print(command, host)
+        if command.state is CommandState.UNKNOWN:
+            say(f"  {still_unknown(command, host)}")
+    raise typer.Exit(code_of_state(command.state))
+
+
+@app.command("resolve")
+def resolve(
+    context: typer.Context,
+    command_id: CommandId,
+    state: Annotated[Resolution, typer.Option("--state", case_sensitive=False, help="What became of it.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="How you know; it is kept.")],
+    as_json: Json = False,
+) -> None:
+    """Say yourself what became of an UNKNOWN command; that is final."""
+    if not reason.strip():
+        raise UsageProblem("say with --reason how you know: it is what others will have to go by")
+    command, host = ask(
+        context, lambda client: _with_host(client, client.resolve(command_id, state.value.upper(), reason))
+    )
+    if as_json:
+        print_json(command)
+    else:
+        _print(command, host)
+
+
+@app.command("force-retry")
+def force_retry(
+    context: typer.Context,
+    command_id: CommandId,
+    idempotency_key: IdempotencyKey = None,
+    no_wait: NoWait = False,
+    as_json: Json = False,
+) -> None:
+    """Do the same as an UNKNOWN command by a new one, although the first may have happened."""
+    deliver_anew(context, command_id, key=idempotency_key, no_wait=no_wait, as_json=as_json)
+
+
 async def _with_host(client: Client, request: Awaitable[Command]) -> tuple[Command, Agent | None]:
     command = await request
     try:
@@ -116,5 +182,12 @@ def _print(command: Command, host: Agent | None) -> None:
         say(f"  {attempt_line(attempt)}")
     if command.error:
         say(f"  {safe(command.error)}")
-    if advice(command):
+    for line in evidence_lines(command, SystemClock().wall()):
+        say(f"  {line}")
+    actions = action_lines(command)
+    if actions:
+        say("  what can be done:")
+        for line in actions:
+            say(f"    {line}")
+    elif advice(command) and not command.resolved_by:
         say(f"  {advice(command)}")

@@ -5,18 +5,21 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from seawall.cli import results
 from seawall.cli.connect import ask
+from seawall.cli.doubt import warning
 from seawall.cli.exits import UsageProblem, worst
 from seawall.cli.fanout import Manner, Work, choose, perform
 from seawall.cli.output import console, say, tell
 from seawall.cli.reporters import Ending, LineReporter, LiveReporter, Reporter
 from seawall.cli.selector import Selector, SelectorProblem, parse_selector
+from seawall.client.models import Agent
 from seawall.clock import SystemClock
+from seawall.core.command import CommandState
 from seawall.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:
@@ -39,6 +42,15 @@ def _key(value: str | None) -> str | None:
     ):
         raise typer.BadParameter(f"a key has 1 to {_LONGEST_KEY} printable ASCII characters")
     return value
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", metavar="KEY", callback=_key, help="The same key is the same command."),
+]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Print the accepted record at once, don't wait for the end.")
+]
 
 
 def _deliver(
@@ -68,15 +80,8 @@ def _deliver(
             help="How long all of it may take; nothing starts later.",
         ),
     ] = None,
-    idempotency_key: Annotated[
-        str | None,
-        typer.Option(
-            "--idempotency-key", metavar="KEY", callback=_key, help="The same key is the same command."
-        ),
-    ] = None,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Print the accepted record at once, don't wait for the end.")
-    ] = False,
+    idempotency_key: IdempotencyKey = None,
+    no_wait: NoWait = False,
     no_queue: Annotated[
         bool,
         typer.Option("--no-queue", help="Fail at once on a host that isn't connected, don't wait for it."),
@@ -102,22 +107,31 @@ def _deliver(
         follow=not no_wait,
         parallel=parallel,
     )
-    endings = ask(context, lambda client: _performed(client, selector, work, manner, as_json=as_json))
+    endings = ask(context, lambda client: _delivered(client, selector, work, manner, as_json=as_json))
+    _conclude(endings, work, manner, as_json=as_json)
+
+
+def _conclude(endings: list[Ending], work: Work, manner: Manner, *, as_json: bool) -> NoReturn:
     if as_json:
-        results.print_records(endings, work, plural=selector.plural)
-    elif not no_wait:
-        results.print_responses(endings, work, plural=selector.plural)
+        results.print_records(endings, work, plural=manner.several)
+    elif manner.follow:
+        results.print_responses(endings, work, plural=manner.several)
         if len(endings) > 1:
             (tell if _is_read(work) else say)(results.summary(endings))
     else:
-        results.print_accepted(endings, plural=selector.plural)
+        results.print_accepted(endings, plural=manner.several)
     raise typer.Exit(worst(ending.exit_code for ending in endings))
 
 
-async def _performed(
+async def _delivered(
     client: Client, selector: Selector, work: Work, manner: Manner, *, as_json: bool
 ) -> list[Ending]:
-    hosts = await choose(client, selector)
+    return await _performed(client, await choose(client, selector), work, manner, as_json=as_json)
+
+
+async def _performed(
+    client: Client, hosts: list[Agent], work: Work, manner: Manner, *, as_json: bool
+) -> list[Ending]:
     beside = as_json or _is_read(work) or not manner.follow
     with _reporter(len(hosts) > 1, beside=beside, quiet=_is_read(work)) as reporter:
         return await perform(client, SystemClock(), hosts, work, manner, reporter)
@@ -175,3 +189,20 @@ def deliver_to(
 ) -> None:
     """Have one thing done on one host, for commands whose host is an argument."""
     _deliver(context, work, on=[host], timeout=timeout, retries=None, as_json=as_json)
+
+
+def deliver_anew(
+    context: typer.Context, command_id: str, *, key: str | None, no_wait: bool, as_json: bool
+) -> NoReturn:
+    """Have an UNKNOWN command done over by a new one on the same host, after a warning."""
+    manner = Manner(key=key, follow=not no_wait)
+
+    async def performed(client: Client) -> tuple[list[Ending], Work]:
+        first = await client.command(command_id)
+        if first.state is CommandState.UNKNOWN:
+            tell(f"seawall: warning: {warning(first)}")
+        work = Work(first.operation, first.arguments, instead_of=command_id)
+        host = await client.agent(first.agent_id)
+        return await _performed(client, [host], work, manner, as_json=as_json), work
+
+    _conclude(*ask(context, performed), manner, as_json=as_json)

@@ -109,6 +109,7 @@ def _examine(path: Path, docker: str | None, target: Target, clock: Clock) -> It
     yield diagnose_free_space(existing)
     yield diagnose_permissions(path)
     yield _docker(docker)
+    yield _agent(path)
     yield from _controller(target, clock)
 
 
@@ -137,6 +138,20 @@ def _docker(given: str | None) -> Finding:
         return Finding(name, Verdict.FAILED, f"no answer ({error.code.value})", safe(error.message))
     found = f"version {answer.get('Version')}, API {answer.get('ApiVersion')}, at {engine.address}"
     return Finding(name, Verdict.OK, safe(found))
+
+
+def _agent(path: Path) -> Finding:
+    try:
+        # Not where just the controller is installed.
+        from seawall.cli.agent_check import CHECK, agent_home, diagnose_agent
+    except ModuleNotFoundError as error:
+        return Finding(
+            "agent", Verdict.SKIPPED, f"this needs {error.name}", "run pip install 'seawall[agent]' on a host"
+        )
+    home = agent_home(path)
+    if home is None:
+        return Finding(CHECK, Verdict.SKIPPED, "none has joined from here", "see 'seawall agent join --help'")
+    return diagnose_agent(home)
 
 
 def _controller(target: Target, clock: Clock) -> Iterator[Finding]:

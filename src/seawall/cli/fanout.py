@@ -27,10 +27,11 @@ _NOT_FOUND = 404
 
 
 class Work(Struct, frozen=True):
-    """What is to be done, wherever."""
+    """What is to be done, wherever. `instead_of` is the UNKNOWN command that it does over, if any."""
 
     operation: str
     arguments: dict[str, object]
+    instead_of: str | None = None
 
 
 class Manner(Struct, frozen=True):
@@ -121,7 +122,10 @@ async def _perform_on(
         # By id: a host that joins anew under an old name is another host, and its command another command.
         key = f"{key}:{host.agent_id}"
     try:
-        command = await client.submit(order, idempotency_key=key)
+        if work.instead_of is None:
+            command = await client.submit(order, idempotency_key=key)
+        else:
+            command = await client.force_retry(work.instead_of, idempotency_key=key)
     except ClientError as error:
         if error.command is not None:
             return Ending(host, code_of_state(error.command.state), error.command)

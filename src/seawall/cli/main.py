@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from seawall.cli import agent, circuit, command, container, controller, doctor, operation, token, up
+from seawall.cli import agent, backup, circuit, command, container, controller, doctor, operation, token, up
 from seawall.cli.connect import Target, explain
 from seawall.cli.exits import DONE, FAILED, INTERRUPTED, CliProblem
 from seawall.cli.output import tell
@@ -27,6 +27,8 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("controller")(controller.controller)
 app.command("doctor")(doctor.doctor)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.add_typer(agent.app, name="agent")
 app.add_typer(container.app, name="container")
 app.add_typer(command.app, name="command")

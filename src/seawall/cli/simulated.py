@@ -10,8 +10,9 @@ from pathlib import Path
 
 import uvloop
 
-from seawall.agent.app import run_agent
+from seawall.agent.app import LEDGER_FAILED, run_agent
 from seawall.agent.identity import AgentIdentity, IdentityError
+from seawall.agent.ledger import LedgerDamaged, LedgerFailed
 from seawall.agent.link import AgentRevoked
 from seawall.cli.exits import DONE, CliProblem
 from seawall.clock import SystemClock
@@ -27,27 +28,34 @@ def main(directories: Sequence[Path]) -> int:
         identities = [AgentIdentity.load(directory) for directory in directories]
     except IdentityError as error:
         raise CliProblem(str(error)) from error
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(identities))
+    failed: list[LedgerFailed] = []
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(list(zip(directories, identities, strict=True))))
+    except* LedgerFailed as failures:
+        failed += [failure for failure in failures.exceptions if isinstance(failure, LedgerFailed)]
+    if failed:
+        _logger.critical("the simulated hosts have to end: %s", failed[0])
+        return LEDGER_FAILED
     return DONE
 
 
-async def _run(identities: Sequence[AgentIdentity]) -> None:
+async def _run(hosts: Sequence[tuple[Path, AgentIdentity]]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     clock = SystemClock()
 
-    async def one(identity: AgentIdentity) -> None:
+    async def one(directory: Path, identity: AgentIdentity) -> None:
         docker = FakeDocker(clock, hostname=identity.name)
         try:
-            await run_agent(identity, docker, clock, simulated=True, stop=stop)
-        except AgentRevoked as error:
+            await run_agent(identity, directory, docker, clock, simulated=True, stop=stop)
+        except (AgentRevoked, LedgerDamaged) as error:
             # The other hosts of this process go on.
             _logger.warning("simulated host %s has ended: %s", identity.name, error)
 
     async with asyncio.TaskGroup() as group:
-        for identity in identities:
-            group.create_task(one(identity))
+        for directory, identity in hosts:
+            group.create_task(one(directory, identity))
         await stop.wait()

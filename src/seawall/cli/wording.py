@@ -110,7 +110,10 @@ def advice(command: Command) -> str:
                 if container
                 else f"seawall agent show {host}"
             )
-            return f"It may have happened: look with '{look}' before you repeat it"
+            return (
+                f"It may have happened: look with '{look}' before you repeat it; "
+                f"'seawall command show {command.command_id}' says what is known"
+            )
     if command.error is not None and "seawall " in command.error:
         # Whoever found the error knew best what to do about it.
         return ""

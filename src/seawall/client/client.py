@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import quote, urlsplit
@@ -15,8 +13,8 @@ import httpx
 import msgspec
 
 from seawall.client.answers import decoded, problem_of, unreachable
-from seawall.client.context import Connection, is_loopback
-from seawall.client.errors import ClientError, ContextError, Unreachable
+from seawall.client.context import Connection, is_loopback, trust
+from seawall.client.errors import ClientError, Unreachable
 from seawall.client.events import BadStream, Event, EventParser
 from seawall.client.models import (
     Agent,
@@ -66,7 +64,7 @@ class Client:
         self._http = httpx.AsyncClient(
             base_url=connection.url,
             headers=headers,
-            verify=_trust(connection.ca_file),
+            verify=trust(connection.ca_file),
             transport=transport,
             # A proxy of the environment is for other machines, and no proxy reaches this one's loopback.
             trust_env=not is_loopback(host),
@@ -106,6 +104,10 @@ class Client:
     async def revoke_agent(self, name: str) -> None:
         """End a host's identity for good."""
         await self._send("POST", f"/agents/{_part(name)}/revoke", body={})
+
+    async def release_agent(self, name: str) -> Agent:
+        """Let a quarantined host connect again."""
+        return decoded(await self._send("POST", f"/agents/{_part(name)}/release", body={}), Agent)
 
     async def new_join_token(self) -> NewJoinToken:
         """Let one more host join within ten minutes."""
@@ -172,6 +174,30 @@ class Client:
     async def cancel(self, command_id: str) -> Command:
         """Ask for a command to be stopped. Its state says what became of it: CANCELLED only if it never started."""
         return decoded(await self._send("POST", f"/commands/{_part(command_id)}/cancel", body={}), Command)
+
+    async def verify(self, command_id: str, wait_seconds: float = 0.0) -> Command:
+        """Have the host asked what became of an UNKNOWN command; returns when that is known, or after the wait."""
+        answer = await self._send(
+            "POST",
+            f"/commands/{_part(command_id)}/verify",
+            params=[("wait", f"{wait_seconds:g}")] if wait_seconds else [],
+            body={},
+            repeatable=True,
+            answer_seconds=_ANSWER_SECONDS + wait_seconds,
+        )
+        return decoded(answer, Command)
+
+    async def resolve(self, command_id: str, state: str, reason: str) -> Command:
+        """Say what became of an UNKNOWN command; `state` is SUCCEEDED or FAILED."""
+        decision = {"state": state, "reason": reason}
+        path = f"/commands/{_part(command_id)}/resolve"
+        return decoded(await self._send("POST", path, body=decision), Command)
+
+    async def force_retry(self, command_id: str, *, idempotency_key: str | None = None) -> Command:
+        """Do the same as an UNKNOWN command, which may have happened, by a new one with an effect of its own."""
+        headers = {"Idempotency-Key": idempotency_key or self._clock.new_id()}
+        path = f"/commands/{_part(command_id)}/force-retry"
+        return decoded(await self._send("POST", path, body={}, headers=headers, repeatable=True), Command)
 
     async def command_events(self, command_id: str) -> AsyncGenerator[Event]:
         """What happens to a command: `record` first, `finished` last. Raises Unreachable if the stream breaks off."""
@@ -346,18 +372,3 @@ def _part(text: str) -> str:
     """A text as one part of a path; dots alone would climb out of it."""
     quoted = quote(text, safe="")
     return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext | bool:
-    if ca_file is None:
-        return True
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_verify_locations(cafile=ca_file)
-    except OSError as error:
-        raise ContextError(
-            f"the CA certificate {ca_file} can't be used: {error.strerror or error}; name the controller's ca.pem "
-            "with --ca or SEAWALL_CA"
-        ) from error
-    return context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -139,6 +140,22 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def trust(ca_file: Path | None) -> ssl.SSLContext | bool:
+    """What httpx is to trust: just this CA, or True for those of the system. Raises ContextError."""
+    if ca_file is None:
+        return True
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_verify_locations(cafile=ca_file)
+    except OSError as error:
+        raise ContextError(
+            f"the CA certificate {ca_file} can't be used: {error.strerror or error}; name the controller's ca.pem "
+            "with --ca or SEAWALL_CA"
+        ) from error
+    return context
 
 
 def read_token_file(path: Path) -> Secret:

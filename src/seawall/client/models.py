@@ -22,7 +22,13 @@ class Attempt(Struct):
 
 
 class Command(Struct):
-    """An accepted command and what became of it. `agent` is the host's name."""
+    """An accepted command and what became of it. `agent` is the host's name.
+
+    `sequence` counts the changing commands of its host from 1; a read has 0. An UNKNOWN one that isn't `settled` may
+    still be cleared up by its agent. `evidence` is what that agent shows for it, in the agent's own words: started_at,
+    last_frame_at, pre_image, now, reason. `safe_actions` are what may be done about it: verify, resolve, force-retry.
+    `resolved_by` says who decided its state by hand, `resolution` why.
+    """
 
     command_id: str
     operation: str
@@ -46,6 +52,12 @@ class Command(Struct):
     idempotency_key: str | None = None
     retry_after_seconds: float | None = None
     queue: bool = True
+    sequence: int = 0
+    settled: bool = True
+    evidence: dict[str, object] | None = None
+    safe_actions: list[str] = field(default_factory=list)
+    resolved_by: str = ""
+    resolution: str = ""
 
 
 class CommandOrder(Struct, omit_defaults=True):
@@ -65,7 +77,10 @@ class CommandOrder(Struct, omit_defaults=True):
 
 
 class Agent(Struct):
-    """A host that joined. `state` is connected, disconnected or revoked; `circuits` maps domains to their states."""
+    """A host that joined. `state` is connected, disconnected, quarantined or revoked.
+
+    `quarantined_at` is when two agents used its identity at once. `circuits` maps domains to their states.
+    """
 
     agent_id: str
     name: str
@@ -79,6 +94,7 @@ class Agent(Struct):
     epoch: int = 0
     joined_at: datetime | None = None
     last_seen_at: datetime | None = None
+    quarantined_at: datetime | None = None
     circuits: dict[str, str] = field(default_factory=dict)
     in_flight: int = 0
     latency_seconds: float | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seawall.core.command import Attempt, Command, Outcome
+from seawall.core.command import Attempt, Command, Outcome, Source
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.wire.messages import Complaint, Completed
 
@@ -12,8 +12,9 @@ _CIRCUMSTANCES = {circumstance.value: circumstance for circumstance in Circumsta
 
 def answered(message: Completed) -> Outcome:
     """The outcome that an agent's answer stands for; a word that we don't know makes it an INVALID_RESPONSE."""
+    source = Source.LEDGER if message.recorded else Source.AGENT
     if message.code is None:
-        return Outcome(None, None, message.response)
+        return Outcome(None, None, message.response, source=source)
     code, circumstance = _CODES.get(message.code), _CIRCUMSTANCES.get(message.circumstance)
     if code is None or circumstance is None:
         unknown = message.code if code is None else message.circumstance
@@ -21,7 +22,9 @@ def answered(message: Completed) -> Outcome:
             f"the agent answered {unknown[:64]!r}, which this controller doesn't know; update the controller"
         )
         return Outcome(CommandErrorCode.INVALID_RESPONSE, text, message.response)
-    return Outcome(code, message.error, message.response, circumstance)
+    return Outcome(
+        code, message.error, message.response, circumstance, source=source, evidence=message.evidence
+    )
 
 
 def unreadable(complaint: Complaint) -> Outcome:
@@ -35,6 +38,12 @@ def unreadable(complaint: Complaint) -> Outcome:
 def not_sent(agent_id: str, reason: str) -> Outcome:
     """Nothing of the attempt left this process."""
     text = f"Failed to send the command to agent {agent_id}: {reason}"
+    return Outcome(CommandErrorCode.NETWORK_ERROR, text, circumstance=Circumstance.NOT_SENT)
+
+
+def asked_already(command: Command) -> Outcome:
+    """Another attempt of the same command awaits its answer in this session."""
+    text = f"command {command.command_id} is under way already"
     return Outcome(CommandErrorCode.NETWORK_ERROR, text, circumstance=Circumstance.NOT_SENT)
 
 

@@ -16,13 +16,14 @@ from msgspec import Struct
 
 from seawall.clock import wall_of
 from seawall.controller import outcomes
-from seawall.controller.agent_socket import AgentSocket
-from seawall.controller.session_support import SessionSupport
+from seawall.controller.session_support import SessionSocket, SessionSupport
 from seawall.core.command import Attempt, Command, Domain, Outcome
 from seawall.engine.deadlines import Deadline
+from seawall.engine.fleet import LedgerResult
 from seawall.engine.notices import Notice
 from seawall.wire.codec import FRAME_LIMIT_BYTES, BadFrame, decode_from_agent, encode_message
 from seawall.wire.messages import (
+    Acknowledge,
     Cancel,
     Complaint,
     Completed,
@@ -33,12 +34,15 @@ from seawall.wire.messages import (
     Ping,
     Pong,
     Progress,
+    Started,
 )
 from seawall.wire.session import ProtocolError
 
 MISSED_HEARTBEATS = 3
 DOCKER_EVERY = 3
 DRAIN_SECONDS = 10.0
+LIFE_SECONDS = 5.0
+"""How long a session has to prove that its agent lives, when another claims to be the same agent."""
 OUTBOX_LIMIT = 256
 """How many attempts wait for an agent that reads slowly."""
 
@@ -59,6 +63,7 @@ class _Pending(Struct, eq=False):
     due: float
     future: asyncio.Future[Outcome]
     frames_before: int | None = None
+    deadline: Deadline | None = None
 
     @property
     def sent(self) -> bool:
@@ -72,9 +77,12 @@ class _Pending(Struct, eq=False):
 class GatewaySession:
     """`engine.fleet.AgentSession` over one WebSocket whose agent is proved."""
 
-    def __init__(self, agent_id: str, epoch: int, socket: AgentSocket, support: SessionSupport) -> None:
+    def __init__(
+        self, agent_id: str, epoch: int, instance: str, socket: SessionSocket, support: SessionSupport
+    ) -> None:
         self.agent_id = agent_id
         self.epoch = epoch
+        self.instance = instance
         self.heard_at = support.clock.now()
         self.latency_seconds: float | None = None
         self._socket = socket
@@ -91,6 +99,10 @@ class GatewaySession:
         self._unanswered = 0
         self._ping_sent_at = 0.0
         self._beat_due: Deadline | None = None
+        self._proved = False
+        self._acknowledged: list[int] = []
+        self._up_to = 0
+        self._life: asyncio.Future[bool] | None = None
 
     async def run(self) -> None:
         """Live until the connection is over. The agent has had its Welcome and is attached to the fleet."""
@@ -110,11 +122,14 @@ class GatewaySession:
         """See `ports.Link.exchange`."""
         if self._ended:
             return outcomes.not_sent(self.agent_id, "its session ended")
-        socket, correlation_id = self._socket, attempt.correlation_id
-        due = self._clock.now() + attempt.timeout_seconds
+        socket, command_id = self._socket, command.command_id
+        if command_id in self._pending:
+            return outcomes.asked_already(command)
+        now = self._clock.now()
+        due = now + attempt.timeout_seconds
         pending = _Pending(command, attempt, due, self._loop.create_future())
         try:
-            frame = _execute(command, attempt, attempt.timeout_seconds, self.epoch)
+            frame = _execute(command, attempt, attempt.timeout_seconds, self.epoch, now)
         except _UNENCODABLE as error:
             return outcomes.unsendable(command, str(error))
         if len(frame) > FRAME_LIMIT_BYTES:
@@ -130,27 +145,50 @@ class GatewaySession:
             self._queue(pending)
         else:
             return outcomes.not_sent(self.agent_id, f"it reads too slowly, {OUTBOX_LIMIT} already wait")
-        self._pending[correlation_id] = pending
-        self._support.under_way.add(correlation_id)
-        deadline = self._deadlines.add(due, partial(self._time_over, pending))
+        self._pending[command_id] = pending
+        self._support.under_way.add(command_id)
+        pending.deadline = self._deadlines.add(due, partial(self._time_over, pending))
         try:
             return await pending.future
         finally:
-            self._deadlines.drop(deadline)
-            del self._pending[correlation_id]
-            self._support.under_way.discard(correlation_id)
+            self._deadlines.drop(pending.deadline)
+            del self._pending[command_id]
+            self._support.under_way.discard(command_id)
             if pending.frames_before is None and pending in self._outbox:
                 self._outbox.remove(pending)
 
     async def cancel(self, command_id: str, correlation_id: str) -> None:
         """Ask the agent to stop an attempt. One that still waits here ends at once, and is never sent."""
-        pending = self._pending.get(correlation_id)
-        if pending is None or pending.command.command_id != command_id:
+        pending = self._pending.get(command_id)
+        if pending is None or pending.attempt.correlation_id != correlation_id:
             return
         if not pending.sent:
             pending.end(outcomes.cancelled_before_sending())
         else:
             self._post(Cancel(command_id, correlation_id))
+
+    def acknowledge(self, sequence: int, up_to: int) -> None:
+        """See `AgentSession.acknowledge`. Those of one turn of the loop go in one frame."""
+        if self._ended:
+            return
+        if not self._acknowledged:
+            self._loop.call_soon(self._send_acknowledgements)
+        self._acknowledged.append(sequence)
+        self._up_to = max(self._up_to, up_to)
+
+    async def lives(self) -> bool:
+        """See `AgentSession.lives`: whether anything comes from it within LIFE_SECONDS of a ping."""
+        if self._ended:
+            return False
+        if self._life is None:
+            self._life = self._loop.create_future()
+            self._ping()
+        life = self._life
+        due = self._deadlines.add(self._clock.now() + LIFE_SECONDS, partial(self._answer_life, False))
+        try:
+            return await asyncio.shield(life)
+        finally:
+            self._deadlines.drop(due)
 
     async def close(self, reason: str, retry_after_seconds: float | None) -> None:
         """End the session; returns within a few seconds, and what is under way ends before it waits at all."""
@@ -165,6 +203,8 @@ class GatewaySession:
             return False
         self.heard_at = self._clock.now()
         self._frames_heard += 1
+        if self._life is not None:
+            self._answer_life(True)
         try:
             message = decode_from_agent(frame)
         except BadFrame as error:
@@ -178,32 +218,54 @@ class GatewaySession:
         return not self._ended
 
     def _completed(self, message: Completed) -> None:
-        pending = self._pending.get(message.correlation_id)
+        support, pending = self._support, self._pending.get(message.command_id)
+        if message.epoch != self.epoch:
+            support.stale_frames += 1
+            return
+        if message.recorded:
+            self._prove()
+        elif pending is not None and message.correlation_id != pending.attempt.correlation_id:
+            support.late_answers += 1
+            return
         if pending is None:
-            if message.correlation_id in self._support.under_way:
-                self._support.foreign_answers += 1
+            if message.command_id in support.under_way:
+                support.foreign_answers += 1
+            elif message.recorded:
+                self._tell(message)
             else:
-                self._support.late_answers += 1
-        elif message.epoch != self.epoch or message.command_id != pending.command.command_id:
-            self._support.stale_frames += 1
-        elif not pending.sent:
+                support.late_answers += 1
+        elif not pending.sent and not message.recorded:
             # It answers what it was never sent.
-            self._support.stale_frames += 1
+            support.stale_frames += 1
         elif pending.future.done():
-            self._support.late_answers += 1
+            if message.recorded:
+                self._tell(message)
+            else:
+                support.late_answers += 1
         else:
             pending.future.set_result(outcomes.answered(message))
 
+    def _tell(self, message: Completed) -> None:
+        """The ledger has told what nobody waits for in this session."""
+        told = LedgerResult(message.command_id, message.sequence, outcomes.answered(message), message.origin)
+        listener = self._support.fleet.listener
+        if listener is not None:
+            listener.agent_told(self.agent_id, told)
+
+    def _prove(self) -> None:
+        """The agent's ledger has this epoch: a later one that hasn't is not the same."""
+        if not self._proved:
+            self._proved = True
+            self._support.prove_epoch(self.agent_id, self.epoch)
+
     def _noted(self, message: FromAgent) -> None:
         match message:
+            case Started():
+                self._started(message)
             case Pong():
                 self._answered(message)
             case Progress():
-                pending = self._pending.get(message.correlation_id)
-                if pending is not None:
-                    content: dict[str, object] = {"text": message.text[:_PROGRESS_CHARACTERS]}
-                    command_id = pending.command.command_id
-                    self._support.bus.publish(Notice("progress", self.agent_id, command_id, content))
+                self._progressed(message)
             case Goodbye():
                 self._end(f"the agent said goodbye: {message.reason[:200]!r}")
             case Complaint():
@@ -217,11 +279,34 @@ class GatewaySession:
                     },
                 )
 
+    def _started(self, message: Started) -> None:
+        if message.epoch != self.epoch:
+            self._support.stale_frames += 1
+            return
+        self._prove()
+        if self._support.fleet.listener is not None and message.command_id in self._pending:
+            self._support.fleet.listener.agent_started(self.agent_id, message.command_id)
+
+    def _progressed(self, message: Progress) -> None:
+        """The work moves, so the attempt goes on: for its own time again, but not past the command's deadline."""
+        pending = self._of_attempt(message.correlation_id)
+        if pending is None:
+            return
+        pending.due = min(self._clock.now() + pending.attempt.timeout_seconds, pending.command.deadline)
+        content: dict[str, object] = {"text": message.text[:_PROGRESS_CHARACTERS]}
+        self._support.bus.publish(Notice("progress", self.agent_id, pending.command.command_id, content))
+
+    def _of_attempt(self, correlation_id: str | None) -> _Pending | None:
+        for pending in self._pending.values():
+            if pending.attempt.correlation_id == correlation_id:
+                return pending
+        return None
+
     def _complain(self, error: BadFrame) -> None:
         self._support.bad_frames += 1
         if error.complaint.about != "complaint":  # or two ends could complain about complaints for ever
             self._post(error.complaint)
-        pending = self._pending.get(error.correlation_id) if error.correlation_id is not None else None
+        pending = self._of_attempt(error.correlation_id)
         if pending is not None and pending.sent:
             pending.end(outcomes.unreadable(error.complaint))
 
@@ -238,11 +323,19 @@ class GatewaySession:
         if self._unanswered >= MISSED_HEARTBEATS:
             self._give_up(f"the agent answered none of the last {MISSED_HEARTBEATS} heartbeats")
             return
+        self._ping()
+        self._schedule_beat()
+
+    def _ping(self) -> None:
         self._sequence += 1
         self._unanswered += 1
-        self._ping_sent_at = self._clock.now()
-        self._post(Ping(self._sequence, self._sequence % DOCKER_EVERY == 0))
-        self._schedule_beat()
+        self._ping_sent_at = now = self._clock.now()
+        self._post(Ping(self._sequence, self._sequence % DOCKER_EVERY == 0, now))
+
+    def _answer_life(self, lives: bool) -> None:
+        life, self._life = self._life, None
+        if life is not None and not life.done():
+            life.set_result(lives)
 
     def _answered(self, pong: Pong) -> None:
         if not self._sequence - self._unanswered < pong.sequence <= self._sequence:
@@ -257,6 +350,11 @@ class GatewaySession:
             fleet.heard(self.agent_id, Domain.DOCKER, "the Docker Engine answered a ping")
 
     # What goes to the agent
+
+    def _send_acknowledgements(self) -> None:
+        sequences, self._acknowledged = self._acknowledged, []
+        if not self._ended:
+            self._post(Acknowledge(sequences, self._up_to))
 
     def _post(self, message: FromController) -> None:
         """Send what isn't an attempt: at once, or before the attempts that wait."""
@@ -300,14 +398,18 @@ class GatewaySession:
             if isinstance(entry, bytes):
                 self._socket.write(entry)
                 continue
-            remaining = entry.due - self._clock.now()
+            now = self._clock.now()
+            remaining = entry.due - now
             if remaining > 0 and not entry.future.done():
-                self._socket.write(_execute(entry.command, entry.attempt, remaining, self.epoch))
+                self._socket.write(_execute(entry.command, entry.attempt, remaining, self.epoch, now))
                 entry.frames_before = self._frames_heard
 
     # Ends
 
     def _time_over(self, pending: _Pending) -> None:
+        if pending.due > self._clock.now() and not pending.future.done():
+            pending.deadline = self._deadlines.add(pending.due, partial(self._time_over, pending))
+            return
         sent, heard = pending.sent, pending.frames_before != self._frames_heard
         pending.end(outcomes.timed_out(self.agent_id, pending.attempt, sent=sent, heard=heard))
 
@@ -322,6 +424,7 @@ class GatewaySession:
         self._ended = True
         if self._beat_due is not None:
             self._deadlines.drop(self._beat_due)
+        self._answer_life(False)
         self._outbox.clear()
         # Another session may be the agent's by now: then only what is this one's own is over.
         if self._support.fleet.detach(self):
@@ -351,7 +454,9 @@ class GatewaySession:
                 pending.end(outcomes.not_sent(self.agent_id, reason))
 
 
-def _execute(command: Command, attempt: Attempt, remaining_seconds: float, epoch: int) -> bytes:
+def _execute(
+    command: Command, attempt: Attempt, remaining_seconds: float, epoch: int, sent_at: float
+) -> bytes:
     return encode_message(
         Execute(
             command.command_id,
@@ -359,7 +464,9 @@ def _execute(command: Command, attempt: Attempt, remaining_seconds: float, epoch
             attempt.number,
             command.operation,
             command.arguments,
-            remaining_seconds,
+            0.0 if attempt.asks else remaining_seconds,
             epoch,
+            command.sequence,
+            sent_at,
         )
     )

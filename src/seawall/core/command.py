@@ -72,6 +72,19 @@ class Source(Enum):
     """The agent's last word: it is in its ledger, and no later attempt changes it."""
 
 
+class StoppedBy(Enum):
+    """Why no further attempt was made, where one could have followed by its outcome."""
+
+    ATTEMPTS = "attempts"
+    DEADLINE = "deadline"
+    CIRCUIT = "circuit"
+    BULKHEAD = "bulkhead"
+    AGENT_BUDGET = "agent_budget"
+    PLANE_BUDGET = "plane_budget"
+    HISTORY = "history"
+    CANCELLED = "cancelled"
+
+
 class Command(Struct, frozen=True):
     """One accepted intent. `command_id` is its name for life, through all attempts.
 
@@ -100,11 +113,15 @@ class Command(Struct, frozen=True):
 
 
 class Attempt(Struct, frozen=True):
-    """One delivery of a command. `number` counts from 1; `timeout_seconds` is what is left for this one."""
+    """One delivery of a command. `number` counts from 1; `timeout_seconds` is what is left for this one.
+
+    One that only `asks` starts nothing: the agent says what became of the command.
+    """
 
     number: int
     correlation_id: str
     timeout_seconds: float
+    asks: bool = False
 
 
 class Outcome(Struct, frozen=True):
@@ -126,8 +143,9 @@ class CommandResult(Struct):
     """How a command ended.
 
     `attempt` is the attempt that made the result (from 1), `total_attempts` how many were made, `retried` whether
-    there was more than one. `duration_seconds` spans all of them with their waits. An UNKNOWN that isn't `settled` may
-    still be told by the agent's ledger.
+    there was more than one. `duration_seconds` spans all of them with their waits. It is `recorded` if it is the
+    last word of the agent's ledger, which may also tell later what an UNKNOWN was. `stopped_by` says what kept a retry
+    from following.
     """
 
     status: CommandStatus
@@ -143,8 +161,14 @@ class CommandResult(Struct):
     state: CommandState | None = None
     retry_after_seconds: float | None = None
     circumstance: Circumstance = msgspec.field(default=Circumstance.NONE)
-    settled: bool = True
+    recorded: bool = False
     evidence: dict[str, object] | None = None
+    stopped_by: StoppedBy | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the state is the last word."""
+        return self.state is not CommandState.UNKNOWN or self.recorded
 
 
 _NEVER_STARTED = {

@@ -21,10 +21,12 @@ from seawall.core.command import (
     Outcome,
     SafetyClass,
     Source,
+    StoppedBy,
     final_state,
 )
 from seawall.core.errors import ENDS_THE_LOOP, CommandErrorCode, RetryRule, verdict
 from seawall.core.retry import Dice, RetryPolicy, back_off
+from seawall.core.retry_gate import RetryGate
 
 
 class Send(Struct, frozen=True):
@@ -65,6 +67,13 @@ _NOT_TOLD = Outcome(
 
 # Looked up once: an enumeration's member costs more than the rest of a step.
 _SUCCESS, _SUCCEEDED = CommandStatus.SUCCESS, CommandState.SUCCEEDED
+_LEDGER = Source.LEDGER
+
+_STOPPED = {
+    CommandErrorCode.CIRCUIT_OPEN: StoppedBy.CIRCUIT,
+    CommandErrorCode.BULKHEAD_FULL: StoppedBy.BULKHEAD,
+    CommandErrorCode.DEADLINE_EXCEEDED: StoppedBy.DEADLINE,
+}
 
 
 class Dispatch(Struct, eq=False):
@@ -72,7 +81,8 @@ class Dispatch(Struct, eq=False):
 
     With `explicit=True` the policy's own `retryable_error_codes` decide what is retried, and nothing is parked; else
     the verdict table decides, by the command's safety class. `attempts` is how many were made; it starts above 0 if
-    an earlier process made some. `in_doubt` says that one of them may have had an effect.
+    an earlier process made some. `in_doubt` says that one of them may have had an effect. The `gate` has a say in every
+    retry, if there is one.
     """
 
     command: Command
@@ -80,6 +90,7 @@ class Dispatch(Struct, eq=False):
     explicit: bool = False
     attempts: int = 0
     in_doubt: bool = False
+    gate: RetryGate | None = None
     _started_at: float | None = None
     _last: Outcome | None = None
     _previous_delay: float | None = None
@@ -105,7 +116,9 @@ class Dispatch(Struct, eq=False):
     def on_outcome(self, outcome: Outcome, now: float, dice: Dice) -> Step:
         """After a Send."""
         code = outcome.code
-        if code is None or outcome.source is Source.LEDGER:
+        if self.gate is not None:
+            self._tell_gate(self.gate, outcome, now)
+        if code is None or outcome.source is _LEDGER:
             self.attempts += 1
             return self._finish(outcome, now)
         if code in ENDS_THE_LOOP:
@@ -121,11 +134,19 @@ class Dispatch(Struct, eq=False):
             # It speaks for all attempts so far: with its ledger at hand it knows that none had an effect.
             self.in_doubt = False
         rule = self._rule(outcome)
-        if rule is RetryRule.NO or self.attempts >= self.max_attempts:
+        if rule is RetryRule.NO:
             return self._finish(outcome, now)
+        if self.attempts >= self.max_attempts:
+            return self._finish(outcome, now, StoppedBy.ATTEMPTS)
         if rule is RetryRule.ONCE and self.attempts > 1:
             return self._finish(outcome, now)
         return self._wait(outcome, now, dice)
+
+    def _tell_gate(self, gate: RetryGate, outcome: Outcome, now: float) -> None:
+        if outcome.code is None:
+            gate.succeeded(self.command.agent_id, now)
+        if self._last is not None and outcome.code not in ENDS_THE_LOOP:
+            gate.retried(self.command, self._last, succeeded=outcome.code is None)
 
     def _on_refusal(self, outcome: Outcome, now: float) -> Step:
         if outcome.code is CommandErrorCode.CANCELLED:
@@ -133,9 +154,11 @@ class Dispatch(Struct, eq=False):
             sent = verdict(outcome.code, outcome.circumstance).may_have_run
             self.attempts += sent
             self.in_doubt = self.in_doubt or sent
-            return self._finish(outcome, now)
+            return self._finish(outcome, now, StoppedBy.CANCELLED)
         # The refusal of a later attempt doesn't hide why the earlier one failed.
-        return self._finish(outcome if self._last is None else self._last, now)
+        if self._last is None:
+            return self._finish(outcome, now)
+        return self._finish(self._last, now, _STOPPED.get(outcome.code) if outcome.code is not None else None)
 
     def _on_absence(self, outcome: Outcome, now: float) -> Step:
         self._last = outcome if self._last is None else self._last
@@ -160,7 +183,11 @@ class Dispatch(Struct, eq=False):
             delay = back_off(self.policy, self.attempts, dice, self._previous_delay)
         self._previous_delay = delay
         if now + delay >= self.command.deadline:
-            return self._finish(outcome, now)
+            return self._finish(outcome, now, StoppedBy.DEADLINE)
+        if self.gate is not None:
+            refused = self.gate.refusal(self.command, outcome, now, dice)
+            if refused is not None:
+                return self._finish(outcome, now, refused)
         return Wait(now + delay, outcome)
 
     def _send(self, now: float) -> Step:
@@ -175,13 +202,15 @@ class Dispatch(Struct, eq=False):
             timeout_seconds = left
         return Send(self.attempts + 1, timeout_seconds)
 
-    def _finish(self, outcome: Outcome, now: float, *, expired: bool = False) -> Finish:
+    def _finish(
+        self, outcome: Outcome, now: float, stopped_by: StoppedBy | None = None, *, expired: bool = False
+    ) -> Finish:
         code = outcome.code
         if code is None:
             status, state = _SUCCESS, _SUCCEEDED
         else:
             status = CommandStatus.TIMEOUT if code is CommandErrorCode.TIMEOUT else CommandStatus.ERROR
-            in_doubt = self.in_doubt and outcome.source is not Source.LEDGER
+            in_doubt = self.in_doubt and outcome.source is not _LEDGER
             state = final_state(outcome, self.command.safety, in_doubt=in_doubt)
             if expired and self.attempts == 0 and not in_doubt:
                 state = CommandState.EXPIRED
@@ -201,7 +230,8 @@ class Dispatch(Struct, eq=False):
                 state,
                 outcome.retry_after_seconds,
                 outcome.circumstance,
-                state is not CommandState.UNKNOWN or outcome.source is Source.LEDGER,
+                outcome.source is _LEDGER,
                 outcome.evidence,
+                stopped_by,
             )
         )

@@ -134,9 +134,10 @@ _VERDICTS = {
 }
 
 RETRYABLE_CODES = frozenset(code for (code, _), row in _TABLE.items() if row.safe is not RetryRule.NO) - {
-    CommandErrorCode.DOCKER_ERROR
+    CommandErrorCode.AGENT_ERROR,
+    CommandErrorCode.DOCKER_ERROR,
 }
-"""Codes that stand for a passing fault whatever its circumstance. DOCKER_ERROR is not one: most of its causes last."""
+"""Codes that stand for a passing fault whatever its circumstance. Most causes of the two that are left out last."""
 
 ENDS_THE_LOOP = frozenset(
     {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from seawall.core.breaker import CircuitState
-from seawall.core.command import Attempt, Command, CommandResult, Domain, Outcome
+from seawall.core.command import Attempt, Command, CommandResult, CommandState, Domain, Outcome
 
 
 class AttemptStarted(Struct, frozen=True):
@@ -56,6 +56,17 @@ class CommandFinished(Struct, frozen=True):
     result: CommandResult
 
 
+class CommandSettled(Struct, frozen=True):
+    """What a command that was UNKNOWN has turned out to be; `by` is who says so, "" for the agent's ledger."""
+
+    at: float
+    command_id: str
+    agent_id: str
+    operation: str
+    state: CommandState
+    by: str = ""
+
+
 class CircuitChanged(Struct, frozen=True):
     """A circuit went from one state to another."""
 
@@ -67,4 +78,12 @@ class CircuitChanged(Struct, frozen=True):
     reason: str
 
 
-Event = AttemptStarted | AttemptFinished | RetryScheduled | CommandParked | CommandFinished | CircuitChanged
+Event = (
+    AttemptStarted
+    | AttemptFinished
+    | RetryScheduled
+    | CommandParked
+    | CommandFinished
+    | CommandSettled
+    | CircuitChanged
+)

@@ -16,11 +16,12 @@ from seawall.core.errors import CommandErrorCode
 from seawall.core.events import CommandFinished
 from seawall.core.guard import Guards
 from seawall.core.retry import DEFAULT_RETRY_POLICY, RetryPolicy, back_off
-from seawall.engine.dispatcher import Dispatcher, apply_result
+from seawall.engine.dispatcher import Dispatcher
 from seawall.engine.drive import Slot
 from seawall.engine.fleet import Fleet
 from seawall.engine.ports import Subscriber
 from seawall.engine.records import AgentRecord, CommandRecord
+from seawall.engine.settlement import apply_result
 from seawall.engine.store import CommandStore, IdempotencyConflict
 from seawall.operations.operation import Operation, check_arguments
 from seawall.operations.registry import OPERATIONS
@@ -30,6 +31,7 @@ _MAX_TIMEOUT_SECONDS = 86_400.0
 _MAX_DEADLINE_SECONDS = 7 * 86_400.0
 _MAX_ATTEMPTS = 20
 _MAX_KEY_LENGTH = 255
+_MAX_REASON_LENGTH = 1_000
 _FULL_RETRY_AFTER_SECONDS = 5.0
 
 
@@ -56,6 +58,14 @@ class UnknownOperation(LookupError):
 
 class UnknownAgent(LookupError):
     """No agent has this id or name."""
+
+
+class UnknownCommand(LookupError):
+    """No command has this id."""
+
+
+class NotUnknown(Exception):
+    """Only an UNKNOWN command can be verified, resolved or forced; the message says what this one is."""
 
 
 class InvalidRequest(ValueError):
@@ -115,6 +125,68 @@ class Commands:
         """Ask for a command's end and return it as it is shortly after; None if it isn't known."""
         await self._dispatcher.cancel(command_id, requested_by)
         return await self.wait(command_id, 2.0)
+
+    async def verify(self, command_id: str, wait_seconds: float) -> CommandRecord:
+        """Ask the host what became of an UNKNOWN command, and return it as it is after that.
+
+        Raises UnknownCommand and NotUnknown.
+        """
+        record = await self._unknown(command_id)
+        if wait_seconds > 0 and not record.settled:
+            asking = asyncio.ensure_future(self._dispatcher.settlement.reconciler.ask(command_id))
+            try:
+                await asyncio.wait((asking,), timeout=wait_seconds)
+                if asking.done():
+                    asking.result()
+            finally:
+                asking.cancel()
+        return await self._store.command(command_id) or record
+
+    async def resolve(self, command_id: str, state: CommandState, by: str, reason: str) -> CommandRecord:
+        """Take a person's word for what an UNKNOWN command was.
+
+        Raises UnknownCommand, NotUnknown and InvalidRequest.
+        """
+        if state not in (CommandState.SUCCEEDED, CommandState.FAILED):
+            raise InvalidRequest(f"a command is resolved as SUCCEEDED or FAILED, not as {state.value}")
+        if not 1 <= len(reason.strip()) <= _MAX_REASON_LENGTH:
+            raise InvalidRequest(f"a reason has between 1 and {_MAX_REASON_LENGTH} characters")
+        record = await self._unknown(command_id)
+        if not await self._dispatcher.settlement.resolve(record, state, by, reason.strip()):
+            record = await self._unknown(command_id)
+        return record
+
+    async def force_retry(self, command_id: str, by: str, idempotency_key: str | None) -> CommandRecord:
+        """Do again what an UNKNOWN command was to do, as a new command.
+
+        Raises UnknownCommand, NotUnknown, and what `accept` raises.
+        """
+        record = await self._unknown(command_id)
+        return await self.accept(
+            CommandRequest(
+                record.operation,
+                record.agent_id,
+                record.arguments,
+                record.timeout_seconds or None,
+                record.max_attempts,
+                queue=record.queue,
+                idempotency_key=idempotency_key,
+                requested_by=by,
+            )
+        )
+
+    async def _unknown(self, command_id: str) -> CommandRecord:
+        record = await self._store.command(command_id)
+        if record is None:
+            raise UnknownCommand(
+                f"there is no command {command_id[:64]!r}; `seawall command list` shows the latest"
+            )
+        if record.state is not CommandState.UNKNOWN:
+            raise NotUnknown(
+                f"command {command_id} is {record.state.value}: its outcome is known, so there is nothing to verify, "
+                "resolve or force"
+            )
+        return record
 
     def _new_record(self, request: CommandRequest, operation: Operation, agent: AgentRecord) -> CommandRecord:
         arguments = check_arguments(operation, request.arguments)

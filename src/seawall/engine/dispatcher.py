@@ -3,43 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from datetime import datetime
+from collections.abc import Mapping
 
 import msgspec
 
 from seawall.clock import Clock, moment_of
-from seawall.core.command import Attempt, Command, CommandResult, CommandState, Outcome
+from seawall.core.command import Attempt, Command, CommandResult, CommandState, Outcome, Source
 from seawall.core.dispatch import Dispatch
-from seawall.core.errors import CommandErrorCode
+from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.core.events import CommandFinished
 from seawall.core.retry import DEFAULT_RETRY_POLICY, RetryPolicy
+from seawall.engine.backlog import Backlog
 from seawall.engine.drive import Driver
-from seawall.engine.fleet import Fleet
+from seawall.engine.fleet import Fleet, LedgerResult
 from seawall.engine.notices import Bus, Notice
 from seawall.engine.records import AttemptRecord, CommandRecord, command_document
+from seawall.engine.settlement import Settlement
 from seawall.engine.store import CommandStore, IdempotencyConflict, StoreFailed, StoreFull
 from seawall.operations.operation import Operation
 from seawall.operations.registry import OPERATIONS
+from seawall.turns import Place, Turns
+
+_EXPIRING_AT_ONCE = 256
+_SHOWN_RUNNING_AFTER_SECONDS = 0.25
 
 
 class _Run:
-    """A command on its way."""
+    """A command on its way. `word` is what ended it from outside, `prepared` the id of an attempt on record."""
 
-    __slots__ = ("attempt", "cancelled_by", "dispatch", "record", "result", "task", "write")
+    __slots__ = ("attempt", "concluding", "dispatch", "place", "prepared", "record", "result", "task", "word")
 
-    def __init__(self, record: CommandRecord, dispatch: Dispatch) -> None:
+    def __init__(self, record: CommandRecord, dispatch: Dispatch, place: Place | None) -> None:
         self.record = record
         self.dispatch = dispatch
+        self.place = place
+        self.prepared: str | None = None
         self.attempt: Attempt | None = None
-        self.cancelled_by: str | None = None
+        self.word: Outcome | None = None
+        self.concluding = False
         self.result: asyncio.Future[CommandRecord] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
-        self.write: asyncio.Task[None] | None = None
+
+    def end(self, word: Outcome) -> bool:
+        """Stop driving it: this is how it ended. False if it is ending already."""
+        if self.concluding or self.word is not None or self.task is None:
+            return False
+        self.word = word
+        self.task.cancel()
+        return True
 
 
 class Dispatcher:
-    """Runs one task a command; `engine.ports.Journal` for its own driver."""
+    """Runs one task a command. It is the `Journal` of its own driver and the `AgentListener` of the fleet."""
 
     def __init__(self, driver: Driver, store: CommandStore, fleet: Fleet, bus: Bus, clock: Clock) -> None:
         self._driver = driver
@@ -47,35 +62,32 @@ class Dispatcher:
         self._fleet = fleet
         self._bus = bus
         self._clock = clock
+        self.settlement = Settlement(store, fleet, bus, clock, driver.emit)
+        self._backlog = Backlog(clock, self._due)
         self._runs: dict[str, _Run] = {}
         self._open_by_agent: dict[str, int] = {}
+        self._turns = Turns()
+        self._taking_up: dict[str, asyncio.Task[None]] = {}
+        self._begun: dict[str, None] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        fleet.listener = self
 
     def open_commands(self, agent_id: str) -> int:
         """How many commands to this agent aren't over."""
-        return self._open_by_agent.get(agent_id, 0)
+        return self._open_by_agent.get(agent_id, 0) + self._backlog.waiting(agent_id)
 
     async def recover(self) -> int:
-        """Take up what an earlier controller left open; says how many.
+        """Take note of what an earlier controller left unsettled; says how much that is.
 
-        What was never sent, or is safe to repeat, goes on within its deadline. What was sent and left no outcome is
-        UNKNOWN: only the host knows.
+        Open commands go on when their agent is here, or when their time has come; UNKNOWN ones are asked about.
         """
-        records = await self._store.open_commands()
-        for record in records:
-            lost = [attempt for attempt in record.attempts if attempt.finished_at is None]
-            operation = OPERATIONS.get(record.operation)
-            if operation is None or (lost and not operation.safety.repeatable):
-                outcome = Outcome(
-                    CommandErrorCode.OUTCOME_UNKNOWN,
-                    "the controller stopped while this command was under way; look at the host before you repeat it",
-                )
-                abandoned = Command(record.command_id, record.operation, record.agent_id, {})
-                result = self._end(Dispatch(abandoned, None, attempts=len(record.attempts)), outcome)
-                await self._conclude(record, result)
-            else:
-                self.start(record)
-        return len(records)
+        unsettled = await self._store.unsettled()
+        for command in unsettled:
+            self.settlement.watermarks.open(command.agent_id, command.sequence)
+            if command.state is CommandState.UNKNOWN:
+                self.settlement.reconciler.add(command.agent_id, command.command_id)
+        self._backlog.fill([command for command in unsettled if not command.state.final])
+        return len(unsettled)
 
     async def admit(self, record: CommandRecord) -> CommandRecord:
         """Keep a new command and start it, both or neither, even if the caller is cancelled meanwhile.
@@ -91,16 +103,6 @@ class Dispatcher:
             raise admitted
         return admitted
 
-    def start(self, record: CommandRecord) -> None:
-        """Drive this command, in a task of its own."""
-        if self._tasks is None:
-            raise RuntimeError("the dispatcher isn't running")
-        dispatch = Dispatch(_command(record, self._clock), _policy(record), attempts=len(record.attempts))
-        run = _Run(record, dispatch)
-        self._runs[record.command_id] = run
-        self._open_by_agent[record.agent_id] = self.open_commands(record.agent_id) + 1
-        run.task = self._tasks.create_task(self._run(run), name=f"command {record.command_id}")
-
     def result_of(self, command_id: str) -> asyncio.Future[CommandRecord] | None:
         """The record once it is final and durable, cancelled if this controller stops first; wait for it, no more.
 
@@ -115,12 +117,13 @@ class Dispatcher:
         What waits ends at once as CANCELLED. Of what is on the host only the agent can say whether it was stopped.
         """
         run = self._runs.get(command_id)
-        if run is None or run.task is None:
+        if run is None:
             return False
-        run.cancelled_by = requested_by
         session = self._fleet.session(run.record.agent_id)
         if run.attempt is None:
-            run.task.cancel()
+            run.end(
+                Outcome(CommandErrorCode.CANCELLED, f"cancelled by {requested_by} before the agent began it")
+            )
         elif session is not None:
             await session.cancel(command_id, run.attempt.correlation_id)
         return True
@@ -129,133 +132,278 @@ class Dispatcher:
         """Live until `stop`; commands under way then stay open in the store, for the next start."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
+                self._tasks = self.settlement.reconciler.tasks = tasks
                 await self.recover()
                 ready.set()
                 await stop.wait()
+                self._tasks = self.settlement.reconciler.tasks = None
+                self._backlog.close()
+                for task in [*self._taking_up.values(), *self.settlement.reconciler.asking]:
+                    task.cancel()
                 for run in list(self._runs.values()):
                     if run.task is not None:
                         run.task.cancel()
         finally:
-            self._tasks = None
+            self._tasks = self.settlement.reconciler.tasks = None
+            self._backlog.close()
 
     # ports.Journal
+
+    def prepared(self, command: Command) -> str | None:
+        """See `Journal.prepared`."""
+        return self._runs[command.command_id].prepared
 
     async def attempt_started(self, command: Command, attempt: Attempt) -> None:
         """See `Journal.attempt_started`."""
         run = self._runs[command.command_id]
-        record = AttemptRecord(attempt.number, attempt.correlation_id, self._clock.wall())
-        await self._store.start_attempt(command.command_id, record)
-        run.record.state = CommandState.DISPATCHED
-        run.record.attempts.append(record)
+        if run.prepared is None:
+            record = AttemptRecord(attempt.number, attempt.correlation_id, self._clock.wall())
+            await self._store.start_attempt(command.command_id, record)
+            run.record.state = CommandState.DISPATCHED
+            run.record.attempts.append(record)
+        run.prepared = None
         run.attempt = attempt
 
-    async def attempt_finished(self, command: Command, attempt: Attempt, outcome: Outcome) -> None:
+    def attempt_finished(self, command: Command, attempt: Attempt, outcome: Outcome) -> None:
         """See `Journal.attempt_finished`."""
         run = self._runs[command.command_id]
         run.attempt = None
-        record = run.record.attempts[-1]
-        record.finished_at = self._clock.wall()
-        record.error_code = outcome.code.value if outcome.code is not None else None
-        record.circumstance = outcome.circumstance.value
-        record.error = outcome.error
-        if self._tasks is not None:
-            # Written beside what follows, in this order: a result needn't wait for two commits.
-            kept = self._store.finish_attempt(command.command_id, msgspec.structs.replace(record))
-            run.write = self._tasks.create_task(kept)
+        self._begun.pop(command.command_id, None)
+        self._end_attempt(run.record, outcome)
+
+    async def waiting(self, command: Command) -> None:
+        """See `Journal.waiting`."""
+        record = self._runs[command.command_id].record
+        if record.attempts and record.attempts[-1].finished_at is not None:
+            await self._store.finish_attempt(command.command_id, msgspec.structs.replace(record.attempts[-1]))
+
+    # fleet.AgentListener
+
+    def agent_connected(self, agent_id: str) -> None:
+        """See `AgentListener.agent_connected`."""
+        self.settlement.reconciler.agent_connected(agent_id)
+        self._take_up(agent_id)
+
+    def agent_started(self, agent_id: str, command_id: str) -> None:
+        """See `AgentListener.agent_started`."""
+        run = self._runs.get(command_id)
+        if run is None or run.record.agent_id != agent_id or run.record.state is not CommandState.DISPATCHED:
+            return
+        run.record.state = CommandState.RUNNING
+        if not self._begun:
+            self._clock.call_at(self._clock.now() + _SHOWN_RUNNING_AFTER_SECONDS, self._show_running)
+        self._begun[command_id] = None
+
+    def agent_told(self, agent_id: str, result: LedgerResult) -> None:
+        """See `AgentListener.agent_told`."""
+        run = self._runs.get(result.command_id)
+        if run is not None and run.record.agent_id == agent_id and run.end(result.outcome):
+            return
+        self._spawn_take(agent_id, result, run)
+
+    def agent_lost_ledger(self, agent_id: str, lost: Mapping[str, int], reason: str) -> None:
+        """See `AgentListener.agent_lost_ledger`."""
+        text = (
+            f"the agent can't say any more what became of it: {reason}; look at the host before you repeat it"
+        )
+        word = Outcome(CommandErrorCode.OUTCOME_UNKNOWN, text, source=Source.LEDGER)
+        for command_id, sequence in lost.items():
+            run = self._runs.get(command_id)
+            if run is not None:
+                run.end(word)
+            self._backlog.remove(agent_id, command_id)
+            self.settlement.reconciler.remove(agent_id, command_id)
+            self.settlement.watermarks.settle(agent_id, sequence)
+
+    # How
 
     async def _admit(self, record: CommandRecord) -> CommandRecord | IdempotencyConflict | StoreFull:
+        operation = OPERATIONS[record.operation]
+        agent_id, fresh = record.agent_id, not record.state.final
+        prepared = self._prepare(record) if fresh else None
         try:
-            kept = await self._store.accept(record)
+            kept = await self._store.accept(record, sequenced=fresh and operation.changes)
         except (IdempotencyConflict, StoreFull) as refusal:
             return refusal  # raised here it would end all tasks of the group
-        if kept.command_id == record.command_id:
-            self._bus.publish(Notice("accepted", kept.agent_id, kept.command_id, command_document(kept)))
-            if not kept.state.final:
-                self.start(kept)
+        if kept.command_id != record.command_id:
+            return kept
+        self._bus.publish(Notice("accepted", kept.agent_id, kept.command_id, command_document(kept)))
+        if not fresh:
+            return kept
+        self.settlement.watermarks.open(agent_id, kept.sequence)
+        if self._backlog.waiting(agent_id) or agent_id in self._taking_up:
+            # What was open before goes first, so that the order of a container's commands holds.
+            taking_up = self._take_up(agent_id)
+            if taking_up is not None:
+                await asyncio.wait((taking_up,))
+        if kept.command_id not in self._runs:
+            self._start(kept, prepared)
         return kept
+
+    def _prepare(self, record: CommandRecord) -> str | None:
+        """If its agent is there, put its first attempt on record together with the command: one write for both."""
+        agent_id, guard = record.agent_id, self._driver.guards.get(record.agent_id)
+        if (
+            not self._fleet.is_connected(agent_id)
+            or (guard is not None and not guard.closed)
+            or self._backlog.waiting(agent_id)
+            or agent_id in self._taking_up
+        ):
+            return None
+        correlation_id = self._driver.new_correlation_id()
+        record.attempts = [AttemptRecord(1, correlation_id, self._clock.wall())]
+        record.state = CommandState.DISPATCHED
+        return correlation_id
+
+    def _start(self, record: CommandRecord, prepared: str | None = None) -> None:
+        """Drive this command, in a task of its own."""
+        if self._tasks is None:
+            return  # stopping: it stays open in the store
+        operation = OPERATIONS.get(record.operation)
+        earlier = 0 if prepared is not None else len(record.attempts)
+        in_doubt = earlier > 0 and (operation is None or operation.changes)
+        command = _command(record, operation, self._clock)
+        dispatch = Dispatch(command, _policy(record), attempts=earlier, in_doubt=in_doubt)
+        key = _key(record, operation) if operation is not None else None
+        run = _Run(record, dispatch, self._turns.join(key) if key is not None else None)
+        run.prepared = prepared
+        self._runs[record.command_id] = run
+        self._open_by_agent[record.agent_id] = self._open_by_agent.get(record.agent_id, 0) + 1
+        run.task = self._tasks.create_task(self._run(run), name=f"command {record.command_id}")
 
     async def _run(self, run: _Run) -> None:
         record = run.record
         try:
-            try:
-                result = await self._driver.drive(run.dispatch)
-            except asyncio.CancelledError:
-                if run.cancelled_by is None:
-                    raise
-                result = self._cancelled(run)
-            await self._conclude(record, result, run.write)
+            result = await self._result(run)
+            run.concluding = True
+            self._begun.pop(record.command_id, None)
+            await self.settlement.conclude(record, result)
             run.result.set_result(record)
         finally:
             run.result.cancel()
+            if run.place is not None:
+                run.place.leave()
             del self._runs[record.command_id]
-            left = self.open_commands(record.agent_id) - 1
+            left = self._open_by_agent[record.agent_id] - 1
             if left:
                 self._open_by_agent[record.agent_id] = left
             else:
                 del self._open_by_agent[record.agent_id]
 
-    def _cancelled(self, run: _Run) -> CommandResult:
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
-        outcome = Outcome(CommandErrorCode.CANCELLED, f"cancelled by {run.cancelled_by} before it was sent")
-        return self._end(run.dispatch, outcome)
-
-    def _end(self, dispatch: Dispatch, outcome: Outcome) -> CommandResult:
-        now = self._clock.now()
-        result = dispatch.end(outcome, now)
-        self._driver.emit(CommandFinished(now, dispatch.command, result))
+    async def _result(self, run: _Run) -> CommandResult:
+        try:
+            if run.place is not None and not run.place.ready.done():
+                await self._turn(run.place, run.dispatch.command.deadline)
+            result = await self._driver.drive(run.dispatch)
+        except asyncio.CancelledError:
+            if run.word is None:
+                raise
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            now = self._clock.now()
+            result = run.dispatch.end(run.word, now)
+            self._driver.emit(CommandFinished(now, run.dispatch.command, result))
+        if run.prepared is not None:
+            # It was to be sent at once, and wasn't.
+            code = result.error_code or CommandErrorCode.UNKNOWN_ERROR
+            self._end_attempt(run.record, Outcome(code, result.error, circumstance=Circumstance.NOT_SENT))
+        elif run.attempt is not None and run.word is not None:
+            self._end_attempt(run.record, run.word)
         return result
 
-    async def _conclude(
-        self, record: CommandRecord, result: CommandResult, write: asyncio.Task[None] | None = None
-    ) -> None:
-        apply_result(record, result, self._clock.wall())
-        writes: list[Awaitable[None]] = [self._store.finish(record)]
-        if write is not None:
-            writes.insert(0, write)
-        await asyncio.gather(*writes)
-        self._bus.publish(Notice("finished", record.agent_id, record.command_id, command_document(record)))
+    async def _turn(self, place: Place, deadline: float) -> None:
+        """Wait for those who change the same container, at most until the deadline: then nothing is sent any more."""
+        timer = self._clock.call_at(deadline, place.wake)
+        try:
+            await place.ready
+        finally:
+            timer.cancel()
+
+    def _end_attempt(self, record: CommandRecord, outcome: Outcome) -> None:
+        attempt = record.attempts[-1]
+        attempt.finished_at = self._clock.wall()
+        attempt.error_code = outcome.code.value if outcome.code is not None else None
+        attempt.circumstance = outcome.circumstance.value
+        attempt.error = outcome.error
+
+    def _take_up(self, agent_id: str) -> asyncio.Task[None] | None:
+        """Start what was left open for an agent; the task that does, if there is anything to do."""
+        if self._backlog.take(agent_id) and self._tasks is not None:
+            work = self._start_open(agent_id)
+            self._taking_up[agent_id] = self._tasks.create_task(work, name=f"take up {agent_id}")
+        return self._taking_up.get(agent_id)
+
+    async def _start_open(self, agent_id: str) -> None:
+        try:
+            for record in await self._store.open_commands(agent_id):
+                if record.command_id not in self._runs:
+                    self._start(record)
+        finally:
+            del self._taking_up[agent_id]
+
+    def _due(self, command_ids: list[str]) -> None:
+        if self._tasks is not None:
+            self._tasks.create_task(self._expire(command_ids), name="expire")
+
+    async def _expire(self, command_ids: list[str]) -> None:
+        """Conclude what has waited for its agent until its time had come, some at a time."""
+        for first in range(0, len(command_ids), _EXPIRING_AT_ONCE):
+            results: list[asyncio.Future[CommandRecord]] = []
+            for command_id in command_ids[first : first + _EXPIRING_AT_ONCE]:
+                record = await self._store.command(command_id)
+                if record is not None and not record.state.final and command_id not in self._runs:
+                    self._start(record)
+                    result = self.result_of(command_id)
+                    results += [] if result is None else [result]
+            if results:
+                await asyncio.wait(results)
+
+    def _show_running(self) -> None:
+        """Write down what has been running for a moment; what is done by now needn't be shown."""
+        begun, self._begun = self._begun, {}
+        if begun and self._tasks is not None:
+            self._tasks.create_task(self._store.running(list(begun)), name="show running")
+
+    def _spawn_take(self, agent_id: str, result: LedgerResult, run: _Run | None) -> None:
+        if self._tasks is not None:
+            self._tasks.create_task(self._take(agent_id, result, run), name=f"result {result.command_id}")
+
+    async def _take(self, agent_id: str, result: LedgerResult, run: _Run | None) -> None:
+        if run is not None:
+            await asyncio.wait((run.result,))
+        self._backlog.remove(agent_id, result.command_id)
+        await self.settlement.take(agent_id, result)
 
 
-def apply_result(record: CommandRecord, result: CommandResult, finished_at: datetime) -> None:
-    """Write a command's result into its record."""
-    record.state = result.state if result.state is not None else CommandState.UNKNOWN
-    record.error_code = result.error_code.value if result.error_code is not None else None
-    record.error = result.error
-    record.response = result.response
-    record.total_attempts = len(record.attempts)
-    record.duration_seconds = result.duration_seconds
-    record.retry_after_seconds = result.retry_after_seconds
-    record.finished_at = finished_at
-    if never_admitted(result):
-        record.idempotency_key = None
-
-
-def never_admitted(result: CommandResult) -> bool:
-    """Whether the command was turned away before anything was sent; its idempotency key is then free again."""
-    return result.state is CommandState.REJECTED and result.error_code in (
-        CommandErrorCode.CIRCUIT_OPEN,
-        CommandErrorCode.BULKHEAD_FULL,
-    )
+def _key(record: CommandRecord, operation: Operation) -> str | None:
+    """Whose order a command keeps: that of the changes of one container, as it was named."""
+    if operation.container is None or not operation.changes:
+        return None
+    return f"{record.agent_id}/{record.arguments.get(operation.container)}"
 
 
 def _policy(record: CommandRecord) -> RetryPolicy:
     return msgspec.structs.replace(DEFAULT_RETRY_POLICY, max_attempts=record.max_attempts)
 
 
-def _command(record: CommandRecord, clock: Clock) -> Command:
-    operation: Operation = OPERATIONS[record.operation]
-    return Command(
+def _command(record: CommandRecord, operation: Operation | None, clock: Clock) -> Command:
+    command = Command(
         record.command_id,
         record.operation,
         record.agent_id,
         record.arguments,
-        operation.safety,
-        operation.touches_docker,
-        record.timeout_seconds,
-        moment_of(clock, record.deadline_at),
-        record.queue,
-        0 if operation.lane.value == "control" else 1,
+        timeout_seconds=record.timeout_seconds,
+        deadline=moment_of(clock, record.deadline_at),
+        waits_for_agent=record.queue,
+        priority=1,
+        sequence=record.sequence,
+    )
+    if operation is None:
+        return command  # of a newer version: only its agent may know it
+    return msgspec.structs.replace(
+        command,
+        safety=operation.safety,
+        touches_docker=operation.touches_docker,
+        priority=0 if operation.lane.value == "control" else 1,
     )

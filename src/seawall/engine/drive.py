@@ -45,7 +45,7 @@ class Driver:
         self.clock = clock
         self.subscribers = list(subscribers)
         self._link = link
-        self._new_correlation_id = new_correlation_id
+        self.new_correlation_id = new_correlation_id
         self.journal = journal
 
     def emit(self, event: Event) -> None:
@@ -64,6 +64,8 @@ class Driver:
                 now = clock.now()
                 step = dispatch.on_outcome(outcome, now, clock.dice)
                 continue
+            if self.journal is not None:
+                await self.journal.waiting(command)
             if isinstance(step, Park):
                 self.emit(CommandParked(now, command, step.until))
                 await self._link.connected(command.agent_id, step.until)
@@ -108,12 +110,14 @@ class Driver:
         permits = guard.acquire(command, started_at, timeout_seconds + _LEASE_MARGIN_SECONDS)
         if isinstance(permits, Refused):
             return _circuit_open(command, permits)
-        attempt = Attempt(step.number, self._new_correlation_id(), timeout_seconds)
+        journal = self.journal
+        prepared = journal.prepared(command) if journal is not None else None
+        attempt = Attempt(step.number, prepared or self.new_correlation_id(), timeout_seconds)
         outcome = _CANCELLED
         try:
             self.emit(AttemptStarted(started_at, command, attempt))
-            if self.journal is not None:
-                await self.journal.attempt_started(command, attempt)
+            if journal is not None:
+                await journal.attempt_started(command, attempt)
             outcome = await self._link.exchange(command, attempt)
         finally:
             now = self.clock.now()
@@ -121,8 +125,8 @@ class Driver:
             self.emit(AttemptFinished(now, command, attempt, outcome, now - started_at))
             for change in changes:
                 self.emit(change)
-        if self.journal is not None:
-            await self.journal.attempt_finished(command, attempt, outcome)
+        if journal is not None:
+            journal.attempt_finished(command, attempt, outcome)
         return outcome
 
     def _refused(self, guard: Guard[Slot], command: Command, now: float) -> Refused | None:

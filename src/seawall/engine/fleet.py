@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
 from seawall.clock import Clock
 from seawall.core.command import Attempt, Command, Domain, Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
@@ -14,6 +16,35 @@ from seawall.core.guard import Guards
 from seawall.engine.drive import Slot
 from seawall.engine.ports import Subscriber
 from seawall.engine.records import AgentRecord
+from seawall.wire.messages import Origin
+
+
+class LedgerResult(Struct, frozen=True):
+    """What an agent's ledger tells of a command that nobody is waiting for in its session."""
+
+    command_id: str
+    sequence: int
+    outcome: Outcome
+    origin: Origin | None
+
+
+class AgentListener(Protocol):
+    """Hears what agents do of their own accord. Called at once, in order; must not wait."""
+
+    def agent_connected(self, agent_id: str) -> None:
+        """A session opened, and can be used."""
+
+    def agent_started(self, agent_id: str, command_id: str) -> None:
+        """The effect of a command begins."""
+
+    def agent_told(self, agent_id: str, result: LedgerResult) -> None:
+        """See `LedgerResult`."""
+
+    def agent_lost_ledger(self, agent_id: str, lost: Mapping[str, int], reason: str) -> None:
+        """The agent's ledger isn't the one that was known; the store has made these commands UNKNOWN for good.
+
+        They come with their sequences. The session isn't attached yet.
+        """
 
 
 class AgentSession(Protocol):
@@ -26,6 +57,10 @@ class AgentSession(Protocol):
     @property
     def epoch(self) -> int:
         """Greater than that of every earlier session of this agent."""
+
+    @property
+    def instance(self) -> str:
+        """The process of the agent that speaks in it."""
 
     @property
     def heard_at(self) -> float:
@@ -41,6 +76,12 @@ class AgentSession(Protocol):
     async def cancel(self, command_id: str, correlation_id: str) -> None:
         """Ask the agent to stop an attempt; its outcome says what became of it."""
 
+    def acknowledge(self, sequence: int, up_to: int) -> None:
+        """Tell the agent that the result of this sequence is durable, and that all up to `up_to` are over."""
+
+    async def lives(self) -> bool:
+        """Whether the agent still answers here; takes a few seconds if it doesn't."""
+
     async def close(self, reason: str, retry_after_seconds: float | None) -> None:
         """End the session. What is under way in it ends as AGENT_DISCONNECTED."""
 
@@ -55,7 +96,10 @@ class Fleet:
         self._agents: dict[str, AgentRecord] = {}
         self._ids_by_name: dict[str, str] = {}
         self._sessions: dict[str, AgentSession] = {}
-        self._arrivals: dict[str, set[asyncio.Future[None]]] = {}
+        # In order of arrival: who waited longest is served first, and a replay sees the same order.
+        self._arrivals: dict[str, dict[asyncio.Future[None], None]] = {}
+        self.listener: AgentListener | None = None
+        """Whoever takes care of the agents' commands."""
 
     # Who belongs to it
 
@@ -99,6 +143,8 @@ class Fleet:
         for arrival in self._arrivals.pop(session.agent_id, ()):
             if not arrival.done():
                 arrival.set_result(None)
+        if self.listener is not None:
+            self.listener.agent_connected(session.agent_id)
         return replaced
 
     def detach(self, session: AgentSession) -> bool:
@@ -139,7 +185,7 @@ class Fleet:
         if agent_id in self._sessions:
             return
         arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._arrivals.setdefault(agent_id, set()).add(arrival)
+        self._arrivals.setdefault(agent_id, {})[arrival] = None
         timer = self._clock.call_at(until, arrival.cancel)
         try:
             await asyncio.wait((arrival,))
@@ -147,6 +193,6 @@ class Fleet:
             timer.cancel()
             waiting = self._arrivals.get(agent_id)
             if waiting is not None:
-                waiting.discard(arrival)
+                waiting.pop(arrival, None)
                 if not waiting:
                     del self._arrivals[agent_id]

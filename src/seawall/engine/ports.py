@@ -32,8 +32,14 @@ class Link(Protocol):
 class Journal(Protocol):
     """Keeps what happens to a command where a crash can't reach it."""
 
+    def prepared(self, command: Command) -> str | None:
+        """The correlation id of an attempt that is on record already and wasn't started yet."""
+
     async def attempt_started(self, command: Command, attempt: Attempt) -> None:
         """Durable before it returns: the attempt is about to be sent. Nothing is sent if this raises."""
 
-    async def attempt_finished(self, command: Command, attempt: Attempt, outcome: Outcome) -> None:
-        """The attempt's outcome."""
+    def attempt_finished(self, command: Command, attempt: Attempt, outcome: Outcome) -> None:
+        """The attempt's outcome, to be written with what follows."""
+
+    async def waiting(self, command: Command) -> None:
+        """Nothing follows for a while: write what there is."""

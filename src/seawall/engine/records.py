@@ -23,7 +23,12 @@ class AttemptRecord(Struct):
 
 
 class CommandRecord(Struct):
-    """An accepted command and what became of it. `deadline_at` is when nothing more is started."""
+    """An accepted command and what became of it. `deadline_at` is when nothing more is started.
+
+    `sequence` counts the agent's changing commands from 1, it is 0 for a read. `settled` says that the state is the
+    last word: an UNKNOWN that isn't may still be told by the agent's ledger; `recorded` says that the ledger told it.
+    `evidence` is what can be shown of an UNKNOWN; `resolved_by` said by hand what it was, and why in `resolution`.
+    """
 
     command_id: str
     operation: str
@@ -46,7 +51,18 @@ class CommandRecord(Struct):
     duration_seconds: float = 0.0
     finished_at: datetime | None = None
     retry_after_seconds: float | None = None
+    sequence: int = 0
+    settled: bool = False
+    recorded: bool = False
+    evidence: dict[str, object] | None = None
+    resolved_by: str = ""
+    resolution: str = ""
     attempts: list[AttemptRecord] = field(default_factory=list)
+
+    @property
+    def safe_actions(self) -> list[str]:
+        """What can be done about an UNKNOWN without making it worse."""
+        return ["verify", "resolve", "force-retry"] if self.state is CommandState.UNKNOWN else []
 
     @property
     def retried(self) -> bool:
@@ -54,8 +70,48 @@ class CommandRecord(Struct):
         return self.total_attempts > 1
 
 
+class Unsettled(Struct, frozen=True):
+    """As much of an unsettled command as is needed to wait for its agent; `sent` says that it may have reached it."""
+
+    command_id: str
+    agent_id: str
+    sequence: int
+    state: CommandState
+    deadline_at: datetime
+
+    @property
+    def sent(self) -> bool:
+        """Whether the agent may have it."""
+        return self.state is not CommandState.ACCEPTED
+
+
+class LedgerFacts(Struct, frozen=True):
+    """What a hello says of the agent's ledger; see `wire.messages.Hello`."""
+
+    ledger_id: str = ""
+    epoch: int = 0
+    watermark: int = 0
+    last_sequence: int = 0
+
+
+class SessionGrant(Struct, frozen=True):
+    """What the store gives a new session.
+
+    Everything up to `acknowledged_up_to` is over. `amnesia` says why the agent's ledger isn't the one that was known,
+    "" if it is; `lost` are the commands that became UNKNOWN by that, with their sequences.
+    """
+
+    epoch: int
+    acknowledged_up_to: int
+    amnesia: str = ""
+    lost: dict[str, int] = field(default_factory=dict)
+
+
 class AgentRecord(Struct):
-    """A host that joined. `epoch` counts its sessions; `revoked_at` ends its identity for good."""
+    """A host that joined. `epoch` counts its sessions; `revoked_at` ends its identity for good.
+
+    `quarantined_at` keeps it out for now, because two hosts used its identity at once.
+    """
 
     agent_id: str
     name: str
@@ -70,6 +126,7 @@ class AgentRecord(Struct):
     epoch: int = 0
     last_seen_at: datetime | None = None
     revoked_at: datetime | None = None
+    quarantined_at: datetime | None = None
 
 
 class TokenRecord(Struct):
@@ -110,6 +167,7 @@ class TransitionRecord(Struct):
 def command_document(record: CommandRecord) -> dict[str, object]:
     """The record as the API and the CLI show it: plain values, times as RFC 3339, `retried` spelled out."""
     document: dict[str, object] = msgspec.to_builtins(record)
-    del document["fingerprint"]
+    del document["fingerprint"], document["recorded"]
     document["retried"] = record.retried
+    document["safe_actions"] = record.safe_actions
     return document

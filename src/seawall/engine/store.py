@@ -17,8 +17,11 @@ from seawall.engine.records import (
     AttemptRecord,
     CommandRecord,
     JoinTokenRecord,
+    LedgerFacts,
+    SessionGrant,
     TokenRecord,
     TransitionRecord,
+    Unsettled,
 )
 
 
@@ -51,8 +54,10 @@ class IdempotencyConflict(Exception):
 class CommandStore(Protocol):
     """Commands and their attempts."""
 
-    async def accept(self, record: CommandRecord) -> CommandRecord:
-        """Keep a new command and return it.
+    async def accept(self, record: CommandRecord, *, sequenced: bool = False) -> CommandRecord:
+        """Keep a new command, with the attempts that it brings, and return it.
+
+        A `sequenced` one gets the next sequence of its agent.
 
         With an idempotency key that is known: the command that has it, unchanged, if the fingerprint is the same;
         else raises IdempotencyConflict. Raises StoreFull instead of using up the room that results will need.
@@ -67,12 +72,24 @@ class CommandStore(Protocol):
     async def finish_attempt(self, command_id: str, attempt: AttemptRecord) -> None:
         """Fill in how an attempt ended, by its number."""
 
-    async def finish(self, record: CommandRecord) -> None:
-        """Write the final state, error, response, total_attempts, duration and finished_at of a command.
+    async def running(self, command_ids: Sequence[str]) -> None:
+        """Make those of them RUNNING that are DISPATCHED."""
 
-        Its idempotency key is released if the record has none any more. Attempts aren't written. A command that is
-        final already stays as it is.
+    async def finish(self, record: CommandRecord) -> bool:
+        """Write how a command ended: its state and what belongs to it, and the end of its last attempt.
+
+        Its idempotency key is released if the record has none any more. A command that is final already stays as it is:
+        False.
         """
+
+    async def settle(self, record: CommandRecord) -> bool:
+        """Write what an UNKNOWN command turned out to be, or what is shown of it now.
+
+        False, and nothing is changed, if it isn't UNKNOWN any more.
+        """
+
+    async def adopt(self, record: CommandRecord) -> bool:
+        """Keep a command that an agent has told of and nobody here knows. False if it is known."""
 
     async def command(self, command_id: str) -> CommandRecord | None:
         """The command with its attempts in order, or None."""
@@ -88,8 +105,11 @@ class CommandStore(Protocol):
     ) -> list[CommandRecord]:
         """The newest commands first, with their attempts; `before` is the command_id to go on from."""
 
-    async def open_commands(self) -> list[CommandRecord]:
-        """All commands that aren't final, the oldest first, with their attempts."""
+    async def unsettled(self) -> list[Unsettled]:
+        """All commands whose state isn't the last word, by agent, and in the order of their acceptance."""
+
+    async def open_commands(self, agent_id: str) -> list[CommandRecord]:
+        """The agent's commands that aren't final, the oldest first, with their attempts."""
 
 
 class FleetStore(Protocol):
@@ -110,11 +130,19 @@ class FleetStore(Protocol):
     async def agent(self, agent_id: str) -> AgentRecord | None:
         """One agent, revoked or not."""
 
-    async def open_session(self, agent: AgentRecord) -> int:
-        """Note what an agent said of itself at hello and return its new epoch, one more than the last.
+    async def open_session(self, agent: AgentRecord, ledger: LedgerFacts) -> SessionGrant:
+        """Note what an agent said of itself at hello and begin its next epoch, in one transaction.
 
-        That is: version, hostname, docker_version, labels, operations and last_seen_at.
+        That is: version, hostname, docker_version, labels, operations, last_seen_at and the ledger's id. The epoch is
+        above all that either side has seen, and so is the next sequence. If the ledger is another one, or has lost what
+        it had proved to know, every command that it may have had becomes UNKNOWN for good.
         """
+
+    async def prove_epoch(self, agent_id: str, epoch: int) -> None:
+        """Note that the agent's ledger knows this epoch."""
+
+    async def quarantine(self, agent_id: str, since: datetime | None) -> bool:
+        """Keep an agent out from now on, or let it in again (None). False if there is no such live agent."""
 
     async def seen(self, agent_ids: Sequence[str], now: datetime) -> None:
         """Note when these agents were last heard."""
@@ -153,7 +181,7 @@ class Store(CommandStore, FleetStore, AccessStore, CircuitStore, Protocol):
     """All of it, behind one connection to the truth."""
 
     async def controller_identity(self) -> tuple[str, int]:
-        """This controller's id, made at the first start, and the term of this start, one more than the last."""
+        """This controller's id, made at the first start, and the term of this start, later than any before."""
 
     async def check(self) -> None:
         """A cheap proof that it can be read and written; raises StoreFailed."""

@@ -75,7 +75,7 @@ CONTAINER_RESTART = Operation(
 CONTAINER_KILL = Operation(
     "container_kill",
     "Send a signal to a container's main process.",
-    SafetyClass.OPAQUE,
+    SafetyClass.VERIFIABLE,
     (
         _CONTAINER,
         Argument(

@@ -6,13 +6,24 @@ from collections.abc import Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
-import msgspec
 from sqlalchemy import Select, bindparam, case, insert, literal_column, null, select, update
 
 from seawall.core.command import CommandState
-from seawall.engine.records import AttemptRecord, CommandRecord
+from seawall.engine.records import AttemptRecord, CommandRecord, Unsettled
 from seawall.engine.store import IdempotencyConflict, StoreFull
-from seawall.storage.schema import attempts, command_is_open, commands
+from seawall.storage.command_rows import (
+    AttemptRow,
+    CommandRow,
+    UnsettledRow,
+    attempt_end_of,
+    attempt_row,
+    command_row,
+    end_of,
+    to_attempt,
+    to_command,
+    to_unsettled,
+)
+from seawall.storage.schema import agents, attempts, command_is_open, command_is_unsettled, commands
 from seawall.storage.statements import (
     NO_OFFSET,
     Connection,
@@ -20,48 +31,7 @@ from seawall.storage.statements import (
     Row,
     Statement,
     columns,
-    to_json,
-    to_microseconds,
-    to_moment,
-    to_optional_json,
-    to_optional_microseconds,
-    to_optional_moment,
 )
-
-
-class _CommandRow(NamedTuple):
-    command_id: str
-    operation: str
-    agent_id: str
-    agent: str
-    arguments: str
-    state: str
-    accepted_at: int
-    deadline_at: int
-    timeout_seconds: float
-    max_attempts: int
-    queue: bool
-    requested_by: str
-    idempotency_key: str | None
-    fingerprint: str
-    error_code: str | None
-    error: str | None
-    response: str | None
-    total_attempts: int
-    duration_seconds: float
-    finished_at: int | None
-    retry_after_seconds: float | None
-
-
-class _AttemptRow(NamedTuple):
-    command_id: str
-    number: int
-    correlation_id: str
-    started_at: int
-    finished_at: int | None
-    error_code: str | None
-    circumstance: str
-    error: str | None
 
 
 class _Filter(NamedTuple):
@@ -73,17 +43,36 @@ class _Filter(NamedTuple):
     before: bool
 
 
-_commands = select(*columns(commands, _CommandRow))
-_attempts = select(*columns(attempts, _AttemptRow)).order_by(attempts.c.command_id, attempts.c.number)
+_commands = select(*columns(commands, CommandRow))
+_attempts = select(*columns(attempts, AttemptRow)).order_by(attempts.c.command_id, attempts.c.number)
 _this_command = commands.c.command_id == bindparam("id")
 _this_attempt = (attempts.c.command_id == bindparam("id"), attempts.c.number == bindparam("nth"))
 
-_ADD_COMMAND = Statement(insert(commands), _CommandRow._fields)
-_ADD_ATTEMPT = Statement(insert(attempts), _AttemptRow._fields)
+_ADD_COMMAND = Statement(insert(commands), CommandRow._fields)
+_ADD_ATTEMPT = Statement(insert(attempts), AttemptRow._fields)
 _DISPATCHED = Statement(update(commands).where(_this_command, command_is_open), ["state"])
 _END_ATTEMPT = Statement(
     update(attempts).where(*_this_attempt), ["finished_at", "error_code", "circumstance", "error"]
 )
+_NEXT_SEQUENCE = Statement(
+    update(agents)
+    .where(agents.c.agent_id == bindparam("id"))
+    .values(last_sequence=agents.c.last_sequence + literal_column("1"))
+    .returning(agents.c.last_sequence)
+)
+_END = [
+    "state",
+    "error_code",
+    "error",
+    "response",
+    "total_attempts",
+    "duration_seconds",
+    "finished_at",
+    "retry_after_seconds",
+    "settled",
+    "recorded",
+    "evidence",
+]
 _FINISH = Statement(
     update(commands)
     .where(_this_command, command_is_open)
@@ -92,33 +81,42 @@ _FINISH = Statement(
             (bindparam("keep_key") == literal_column("1"), commands.c.idempotency_key), else_=null()
         )
     ),
-    [
-        "state",
-        "error_code",
-        "error",
-        "response",
-        "total_attempts",
-        "duration_seconds",
-        "finished_at",
-        "retry_after_seconds",
-    ],
+    _END,
+)
+_SETTLE = Statement(
+    update(commands).where(
+        _this_command, commands.c.state == literal_column(f"'{CommandState.UNKNOWN.value}'")
+    ),
+    [*_END, "resolved_by", "resolution"],
+)
+_RUNNING = Statement(
+    update(commands).where(
+        _this_command, commands.c.state == literal_column(f"'{CommandState.DISPATCHED.value}'")
+    ),
+    ["state"],
 )
 _COMMAND = Statement(_commands.where(_this_command))
 _COMMAND_BY_KEY = Statement(_commands.where(commands.c.idempotency_key == bindparam("key")))
 _ATTEMPTS = Statement(_attempts.where(attempts.c.command_id == bindparam("id")))
-_OPEN_COMMANDS = Statement(_commands.where(command_is_open).order_by(commands.c.sequence))
+_UNSETTLED = Statement(
+    select(*columns(commands, UnsettledRow))
+    .where(command_is_unsettled)
+    .order_by(commands.c.agent_id, commands.c.agent_sequence, commands.c.sequence)
+)
+_open_here = (command_is_unsettled, command_is_open, commands.c.agent_id == bindparam("agent"))
+_OPEN_COMMANDS = Statement(_commands.where(*_open_here).order_by(commands.c.sequence))
 _OPEN_ATTEMPTS = Statement(
-    _attempts.where(attempts.c.command_id.in_(select(commands.c.command_id).where(command_is_open)))
+    _attempts.where(attempts.c.command_id.in_(select(commands.c.command_id).where(*_open_here)))
 )
 
 
 class CommandTables(Database):
     """`engine.store.CommandStore`."""
 
-    async def accept(self, record: CommandRecord) -> CommandRecord:
-        """See `CommandStore.accept`."""
-        row = _command_parameters(record)
-        beginnings = [_attempt_parameters(record.command_id, attempt) for attempt in record.attempts]
+    async def accept(self, record: CommandRecord, *, sequenced: bool = False) -> CommandRecord:
+        """See `CommandStore.accept`. Raises LookupError for a sequence of an agent that isn't known."""
+        row = command_row(record)
+        beginnings = [attempt_row(record.command_id, attempt) for attempt in record.attempts]
         has_room = self.has_room()
 
         def job(connection: Connection) -> CommandRecord:
@@ -129,6 +127,8 @@ class CommandTables(Database):
                     "free some space, then try again. What was accepted goes on"
                 )
             if earlier is None:
+                if sequenced:
+                    record.sequence = row["agent_sequence"] = _next_sequence(connection, record.agent_id)
                 connection.execute(_ADD_COMMAND, row)
                 for beginning in beginnings:
                     connection.execute(_ADD_ATTEMPT, beginning)
@@ -145,7 +145,7 @@ class CommandTables(Database):
 
     async def start_attempt(self, command_id: str, attempt: AttemptRecord) -> None:
         """See `CommandStore.start_attempt`. Raises LookupError for a command that isn't known or is over."""
-        row = _attempt_parameters(command_id, attempt)
+        row = attempt_row(command_id, attempt)
 
         def job(connection: Connection) -> None:
             state = {"id": command_id, "state": CommandState.DISPATCHED.value}
@@ -157,14 +157,7 @@ class CommandTables(Database):
 
     async def finish_attempt(self, command_id: str, attempt: AttemptRecord) -> None:
         """See `CommandStore.finish_attempt`. Raises LookupError for an attempt that never started."""
-        end = {
-            "id": command_id,
-            "nth": attempt.number,
-            "finished_at": to_optional_microseconds(attempt.finished_at),
-            "error_code": attempt.error_code,
-            "circumstance": attempt.circumstance,
-            "error": attempt.error,
-        }
+        end = attempt_end_of(command_id, attempt)
 
         def job(connection: Connection) -> None:
             if connection.execute(_END_ATTEMPT, end).rowcount != 1:
@@ -172,29 +165,50 @@ class CommandTables(Database):
 
         await self.write(job)
 
-    async def finish(self, record: CommandRecord) -> None:
-        """See `CommandStore.finish`. Raises LookupError for a command that isn't known."""
-        command_id = record.command_id
-        end = {
-            "id": command_id,
-            "state": record.state.value,
-            "error_code": record.error_code,
-            "error": record.error,
-            "response": to_optional_json(record.response),
-            "total_attempts": record.total_attempts,
-            "duration_seconds": record.duration_seconds,
-            "finished_at": to_optional_microseconds(record.finished_at),
-            "retry_after_seconds": record.retry_after_seconds,
-            "keep_key": int(record.idempotency_key is not None),
-        }
+    async def running(self, command_ids: Sequence[str]) -> None:
+        """See `CommandStore.running`."""
+        rows = [{"id": command_id, "state": CommandState.RUNNING.value} for command_id in command_ids]
 
         def job(connection: Connection) -> None:
-            if connection.execute(_FINISH, end).rowcount == 1:
-                return
-            if connection.execute(_COMMAND, {"id": command_id}).fetchone() is None:
-                raise LookupError(f"command {command_id} isn't known")
+            for row in rows:
+                connection.execute(_RUNNING, row)
 
         await self.write(job)
+
+    async def finish(self, record: CommandRecord) -> bool:
+        """See `CommandStore.finish`. Raises LookupError for a command that isn't known."""
+        command_id = record.command_id
+        end = end_of(record)
+        last = record.attempts[-1] if record.attempts else None
+        attempt_end = attempt_end_of(command_id, last) if last is not None else None
+
+        def job(connection: Connection) -> bool:
+            if connection.execute(_FINISH, end).rowcount == 1:
+                if attempt_end is not None:
+                    connection.execute(_END_ATTEMPT, attempt_end)
+                return True
+            if connection.execute(_COMMAND, {"id": command_id}).fetchone() is None:
+                raise LookupError(f"command {command_id} isn't known")
+            return False
+
+        return await self.write(job)
+
+    async def settle(self, record: CommandRecord) -> bool:
+        """See `CommandStore.settle`."""
+        end = end_of(record) | {"resolved_by": record.resolved_by, "resolution": record.resolution}
+        return await self.write(lambda connection: connection.execute(_SETTLE, end).rowcount == 1)
+
+    async def adopt(self, record: CommandRecord) -> bool:
+        """See `CommandStore.adopt`."""
+        row = command_row(record)
+
+        def job(connection: Connection) -> bool:
+            if connection.execute(_COMMAND, {"id": record.command_id}).fetchone() is not None:
+                return False
+            connection.execute(_ADD_COMMAND, row)
+            return True
+
+        return await self.write(job)
 
     async def command(self, command_id: str) -> CommandRecord | None:
         """See `CommandStore.command`."""
@@ -226,9 +240,17 @@ class CommandTables(Database):
         }
         return await self.read(partial(_list, *_listing(wanted), parameters))
 
-    async def open_commands(self) -> list[CommandRecord]:
+    async def unsettled(self) -> list[Unsettled]:
+        """See `CommandStore.unsettled`."""
+
+        def job(connection: Connection) -> list[Unsettled]:
+            return [to_unsettled(row) for row in connection.execute(_UNSETTLED, {}).fetchall()]
+
+        return await self.read(job)
+
+    async def open_commands(self, agent_id: str) -> list[CommandRecord]:
         """See `CommandStore.open_commands`."""
-        return await self.read(partial(_list, _OPEN_COMMANDS, _OPEN_ATTEMPTS, {}))
+        return await self.read(partial(_list, _OPEN_COMMANDS, _OPEN_ATTEMPTS, {"agent": agent_id}))
 
 
 @cache
@@ -259,11 +281,11 @@ def _narrowed(question: Select[*tuple[object, ...]], wanted: _Filter) -> Select[
 def _list(
     which: Statement, whose_attempts: Statement, parameters: dict[str, object], connection: Connection
 ) -> list[CommandRecord]:
-    records = [_to_command(row) for row in connection.execute(which, parameters).fetchall()]
+    records = [to_command(row) for row in connection.execute(which, parameters).fetchall()]
     by_id = {record.command_id: record for record in records}
     for row in connection.execute(whose_attempts, parameters).fetchall():
-        attempt = _AttemptRow._make(row)
-        by_id[attempt.command_id].attempts.append(_to_attempt(attempt))
+        attempt = AttemptRow._make(row)
+        by_id[attempt.command_id].attempts.append(to_attempt(attempt))
     return records
 
 
@@ -275,85 +297,14 @@ def _by_key(connection: Connection, key: str | None) -> CommandRecord | None:
 
 
 def _with_attempts(connection: Connection, row: Row) -> CommandRecord:
-    record = _to_command(row)
+    record = to_command(row)
     found = connection.execute(_ATTEMPTS, {"id": record.command_id}).fetchall()
-    record.attempts = [_to_attempt(_AttemptRow._make(attempt)) for attempt in found]
+    record.attempts = [to_attempt(AttemptRow._make(attempt)) for attempt in found]
     return record
 
 
-def _command_parameters(record: CommandRecord) -> dict[str, object]:
-    return {
-        "command_id": record.command_id,
-        "operation": record.operation,
-        "agent_id": record.agent_id,
-        "agent": record.agent,
-        "arguments": to_json(record.arguments),
-        "state": record.state.value,
-        "accepted_at": to_microseconds(record.accepted_at),
-        "deadline_at": to_microseconds(record.deadline_at),
-        "timeout_seconds": record.timeout_seconds,
-        "max_attempts": record.max_attempts,
-        "queue": record.queue,
-        "requested_by": record.requested_by,
-        "idempotency_key": record.idempotency_key,
-        "fingerprint": record.fingerprint,
-        "error_code": record.error_code,
-        "error": record.error,
-        "response": to_optional_json(record.response),
-        "total_attempts": record.total_attempts,
-        "duration_seconds": record.duration_seconds,
-        "finished_at": to_optional_microseconds(record.finished_at),
-        "retry_after_seconds": record.retry_after_seconds,
-    }
-
-
-def _attempt_parameters(command_id: str, attempt: AttemptRecord) -> dict[str, object]:
-    return {
-        "command_id": command_id,
-        "number": attempt.number,
-        "correlation_id": attempt.correlation_id,
-        "started_at": to_microseconds(attempt.started_at),
-        "finished_at": to_optional_microseconds(attempt.finished_at),
-        "error_code": attempt.error_code,
-        "circumstance": attempt.circumstance,
-        "error": attempt.error,
-    }
-
-
-def _to_command(found: Row) -> CommandRecord:
-    row = _CommandRow._make(found)
-    return CommandRecord(
-        command_id=row.command_id,
-        operation=row.operation,
-        agent_id=row.agent_id,
-        agent=row.agent,
-        arguments=msgspec.json.decode(row.arguments, type=dict[str, object]),
-        state=CommandState(row.state),
-        accepted_at=to_moment(row.accepted_at),
-        deadline_at=to_moment(row.deadline_at),
-        timeout_seconds=row.timeout_seconds,
-        max_attempts=row.max_attempts,
-        queue=bool(row.queue),
-        requested_by=row.requested_by,
-        idempotency_key=row.idempotency_key,
-        fingerprint=row.fingerprint,
-        error_code=row.error_code,
-        error=row.error,
-        response=None if row.response is None else msgspec.json.decode(row.response),
-        total_attempts=row.total_attempts,
-        duration_seconds=row.duration_seconds,
-        finished_at=to_optional_moment(row.finished_at),
-        retry_after_seconds=row.retry_after_seconds,
-    )
-
-
-def _to_attempt(row: _AttemptRow) -> AttemptRecord:
-    return AttemptRecord(
-        number=row.number,
-        correlation_id=row.correlation_id,
-        started_at=to_moment(row.started_at),
-        finished_at=to_optional_moment(row.finished_at),
-        error_code=row.error_code,
-        circumstance=row.circumstance,
-        error=row.error,
-    )
+def _next_sequence(connection: Connection, agent_id: str) -> int:
+    row = connection.execute(_NEXT_SEQUENCE, {"id": agent_id}).fetchall()
+    if not row:
+        raise LookupError(f"agent {agent_id} isn't known: its commands can't be counted")
+    return int(str(row[0][0]))

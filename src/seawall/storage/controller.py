@@ -13,13 +13,17 @@ _NEXT_TERM = Statement(update(controller), ["term"])
 _SAME_ROW = Statement(update(controller), ["row"])
 
 
-def begin_term(connection: Connection, new_id: str) -> tuple[str, int]:
-    """This controller's id, `new_id` if it has none yet, and the number of this start, from 1."""
+def begin_term(connection: Connection, new_id: str, seconds: int) -> tuple[str, int]:
+    """This controller's id, `new_id` if it has none yet, and the term of this start.
+
+    That is more than the last one, and at least the time of day in seconds since 1970: a controller that was restored
+    from a backup begins a newer term than any that its agents have seen.
+    """
     row = connection.execute(_IDENTITY, {}).fetchone()
     if row is None:
-        connection.execute(_FIRST_TERM, {"row": 1, "id": new_id, "term": 1})
-        return new_id, 1
-    controller_id, term = str(row[0]), int(str(row[1])) + 1
+        connection.execute(_FIRST_TERM, {"row": 1, "id": new_id, "term": seconds})
+        return new_id, seconds
+    controller_id, term = str(row[0]), max(int(str(row[1])) + 1, seconds)
     connection.execute(_NEXT_TERM, {"term": term})
     return controller_id, term
 

@@ -34,6 +34,8 @@ _SECRETS = (
     "authority/*.key",
     "agent/*.key",
     "simulated/*/*.key",
+    "agent/ledger.db*",
+    "simulated/*/ledger.db*",
 )
 _LOCAL_DISK = "choose a directory on a local disk with --data"
 
@@ -69,7 +71,8 @@ def check_sqlite(version: tuple[int, int, int]) -> Finding:
         name,
         Verdict.WARNING,
         f"version {text}, which can damage a database that two connections write or checkpoint at one instant",
-        "let no other program open the controller's database, and update SQLite to 3.51.3 (or 3.50.7, 3.44.6)",
+        "let no other program write to the controller's database ('seawall backup' only reads), and update "
+        "SQLite to 3.51.3 (or 3.50.7, 3.44.6)",
     )
 
 

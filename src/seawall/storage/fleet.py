@@ -8,11 +8,13 @@ from functools import partial
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, insert, literal_column, select, update
+from sqlalchemy import bindparam, func, insert, literal_column, select, true, update
 
-from seawall.engine.records import AgentRecord, JoinTokenRecord
+from seawall.core.command import CommandState
+from seawall.core.errors import CommandErrorCode
+from seawall.engine.records import AgentRecord, JoinTokenRecord, LedgerFacts, SessionGrant
 from seawall.engine.store import JoinTokenRefused, NameTaken
-from seawall.storage.schema import agents, join_tokens
+from seawall.storage.schema import agents, command_is_recorded, command_is_unsettled, commands, join_tokens
 from seawall.storage.statements import (
     Connection,
     Database,
@@ -41,6 +43,14 @@ class _AgentRow(NamedTuple):
     epoch: int
     last_seen_at: int | None
     revoked_at: int | None
+    quarantined_at: int | None
+
+
+class _LedgerRow(NamedTuple):
+    epoch: int
+    last_sequence: int
+    ledger_id: str
+    proven_epoch: int
 
 
 class _JoinTokenRow(NamedTuple):
@@ -66,12 +76,39 @@ _AGENTS = Statement(_agents.order_by(agents.c.name, agents.c.joined_at))
 _LIVE_AGENTS = Statement(_agents.where(_live).order_by(agents.c.name))
 _AGENT = Statement(_agents.where(_this_agent))
 _AGENT_OF_NAME = Statement(select(agents.c.agent_id).where(agents.c.name == bindparam("name"), _live))
+_LEDGER = Statement(select(*columns(agents, _LedgerRow)).where(_this_agent, _live))
 _OPEN_SESSION = Statement(
-    update(agents)
-    .where(_this_agent, _live)
-    .values(epoch=agents.c.epoch + literal_column("1"))
-    .returning(agents.c.epoch),
-    ["version", "hostname", "docker_version", "labels", "operations", "last_seen_at"],
+    update(agents).where(_this_agent, _live),
+    [
+        "version",
+        "hostname",
+        "docker_version",
+        "labels",
+        "operations",
+        "last_seen_at",
+        "epoch",
+        "last_sequence",
+        "ledger_id",
+        "proven_epoch",
+    ],
+)
+_PROVE_EPOCH = Statement(
+    update(agents).where(_this_agent, agents.c.proven_epoch < bindparam("new_epoch")), ["proven_epoch"]
+)
+_QUARANTINE = Statement(update(agents).where(_this_agent, _live), ["quarantined_at"])
+_here = commands.c.agent_id == bindparam("id")
+_RECORDED_UP_TO = Statement(select(func.max(commands.c.agent_sequence)).where(_here, command_is_recorded))
+_unsettled_here = (_here, command_is_unsettled, commands.c.agent_sequence > literal_column("0"))
+_FIRST_UNSETTLED = Statement(select(func.min(commands.c.agent_sequence)).where(*_unsettled_here))
+_LOSE = Statement(
+    update(commands)
+    .where(*_unsettled_here, commands.c.state != literal_column(f"'{CommandState.ACCEPTED.value}'"))
+    .values(
+        settled=true(),
+        finished_at=func.coalesce(commands.c.finished_at, bindparam("now")),
+    )
+    .returning(commands.c.command_id, commands.c.agent_sequence),
+    ["state", "error_code", "error"],
 )
 _SEEN = Statement(
     update(agents).where(
@@ -136,7 +173,7 @@ class FleetTables(Database):
         row = await self.read(lambda connection: connection.execute(_AGENT, {"id": agent_id}).fetchone())
         return None if row is None else _to_agent(row)
 
-    async def open_session(self, agent: AgentRecord) -> int:
+    async def open_session(self, agent: AgentRecord, ledger: LedgerFacts) -> SessionGrant:
         """See `FleetStore.open_session`. Raises LookupError for an agent that isn't known or is revoked."""
         agent_id = agent.agent_id
         said = {
@@ -149,13 +186,33 @@ class FleetTables(Database):
             "last_seen_at": to_optional_microseconds(agent.last_seen_at),
         }
 
-        def job(connection: Connection) -> int:
-            epochs = connection.execute(_OPEN_SESSION, said).fetchall()
-            if not epochs:
+        def job(connection: Connection) -> SessionGrant:
+            row = connection.execute(_LEDGER, said).fetchone()
+            if row is None:
                 raise LookupError(f"agent {agent_id} isn't known or is revoked: it can have no session")
-            return int(str(epochs[0][0]))
+            known = _LedgerRow._make(row)
+            recorded = _number(connection, _RECORDED_UP_TO, agent_id)
+            amnesia = _amnesia(known, ledger, recorded)
+            epoch = max(known.epoch, ledger.epoch) + 1
+            last_sequence = max(known.last_sequence, ledger.last_sequence, ledger.watermark)
+            proven_epoch = ledger.epoch if amnesia else max(known.proven_epoch, ledger.epoch)
+            now_known = _LedgerRow(epoch, last_sequence, ledger.ledger_id, proven_epoch)
+            connection.execute(_OPEN_SESSION, said | now_known._asdict())
+            lost = _lose(connection, agent_id, amnesia, said["last_seen_at"]) if amnesia else {}
+            first = _number(connection, _FIRST_UNSETTLED, agent_id)
+            return SessionGrant(epoch, first - 1 if first else last_sequence, amnesia, lost)
 
         return await self.write(job)
+
+    async def prove_epoch(self, agent_id: str, epoch: int) -> None:
+        """See `FleetStore.prove_epoch`."""
+        proof = {"id": agent_id, "new_epoch": epoch, "proven_epoch": epoch}
+        await self.write(lambda connection: connection.execute(_PROVE_EPOCH, proof).rowcount)
+
+    async def quarantine(self, agent_id: str, since: datetime | None) -> bool:
+        """See `FleetStore.quarantine`."""
+        change = {"id": agent_id, "quarantined_at": to_optional_microseconds(since)}
+        return await self.write(lambda connection: connection.execute(_QUARANTINE, change).rowcount == 1)
 
     async def seen(self, agent_ids: Sequence[str], now: datetime) -> None:
         """See `FleetStore.seen`."""
@@ -187,6 +244,36 @@ def _numbered(agent_ids: Sequence[str]) -> dict[str, str]:
     return {f"id_{index}": agent_ids[min(index, len(agent_ids) - 1)] for index in range(_SEEN_TOGETHER)}
 
 
+def _number(connection: Connection, statement: Statement, agent_id: str) -> int:
+    row = connection.execute(statement, {"id": agent_id}).fetchone()
+    return int(str(row[0])) if row is not None and row[0] is not None else 0
+
+
+def _amnesia(known: _LedgerRow, ledger: LedgerFacts, recorded: int) -> str:
+    """Why this can't be the ledger that was known; "" if it can."""
+    if not known.ledger_id:
+        return ""  # the first one
+    if ledger.ledger_id != known.ledger_id:
+        return "it has another ledger than before"
+    if ledger.epoch < known.proven_epoch:
+        return f"its ledger has gone back to epoch {ledger.epoch}, it had reached {known.proven_epoch}"
+    if ledger.last_sequence < recorded:
+        return f"its ledger has gone back to command {ledger.last_sequence}, it had told of {recorded}"
+    return ""
+
+
+def _lose(connection: Connection, agent_id: str, reason: str, now: object) -> dict[str, int]:
+    """Everything that the lost ledger may have known of is UNKNOWN for good."""
+    end = {
+        "id": agent_id,
+        "state": CommandState.UNKNOWN.value,
+        "error_code": CommandErrorCode.OUTCOME_UNKNOWN.value,
+        "error": f"the agent can't say any more what became of it: {reason}; look at the host before you repeat it",
+        "now": now,
+    }
+    return {str(row[0]): int(str(row[1])) for row in connection.execute(_LOSE, end).fetchall()}
+
+
 def _why_refused(connection: Connection, secret_hash: str) -> str:
     row = connection.execute(_JOIN_TOKEN_USED, {"hash": secret_hash}).fetchone()
     if row is None:
@@ -211,6 +298,7 @@ def _agent_row(agent: AgentRecord) -> _AgentRow:
         epoch=agent.epoch,
         last_seen_at=to_optional_microseconds(agent.last_seen_at),
         revoked_at=to_optional_microseconds(agent.revoked_at),
+        quarantined_at=to_optional_microseconds(agent.quarantined_at),
     )
 
 
@@ -230,4 +318,5 @@ def _to_agent(found: Row) -> AgentRecord:
         epoch=row.epoch,
         last_seen_at=to_optional_moment(row.last_seen_at),
         revoked_at=to_optional_moment(row.revoked_at),
+        quarantined_at=to_optional_moment(row.quarantined_at),
     )

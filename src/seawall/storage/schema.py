@@ -15,7 +15,9 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     literal_column,
+    true,
 )
 
 from seawall.core.command import CommandState
@@ -49,6 +51,10 @@ agents = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("last_seen_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("quarantined_at", BigInteger),
+    Column("last_sequence", BigInteger, nullable=False, server_default="0"),
+    Column("ledger_id", Text, nullable=False, server_default=""),
+    Column("proven_epoch", BigInteger, nullable=False, server_default="0"),
 )
 Index(
     "uq_agents_live_name",
@@ -108,6 +114,12 @@ commands = Table(
     Column("duration_seconds", Float, nullable=False),
     Column("finished_at", BigInteger),
     Column("retry_after_seconds", Float),
+    Column("agent_sequence", BigInteger, nullable=False, server_default="0"),
+    Column("settled", Boolean, nullable=False, server_default=true()),
+    Column("recorded", Boolean, nullable=False, server_default=false()),
+    Column("evidence", Text),
+    Column("resolved_by", Text, nullable=False, server_default=""),
+    Column("resolution", Text, nullable=False, server_default=""),
 )
 
 # Written out, not bound: an index with a condition serves only a query that shows the same condition.
@@ -122,7 +134,22 @@ Index(
     postgresql_where=commands.c.idempotency_key.is_not(None),
 )
 Index("ix_commands_agent_id_sequence", commands.c.agent_id, commands.c.sequence)
-Index("ix_commands_open", commands.c.sequence, sqlite_where=command_is_open, postgresql_where=command_is_open)
+command_is_unsettled = commands.c.settled.is_(false())
+Index(
+    "ix_commands_unsettled",
+    commands.c.agent_id,
+    commands.c.agent_sequence,
+    sqlite_where=command_is_unsettled,
+    postgresql_where=command_is_unsettled,
+)
+command_is_recorded = commands.c.recorded.is_(true())
+Index(
+    "ix_commands_recorded",
+    commands.c.agent_id,
+    commands.c.agent_sequence,
+    sqlite_where=command_is_recorded,
+    postgresql_where=command_is_recorded,
+)
 
 attempts = Table(
     "attempts",

@@ -32,6 +32,8 @@ LOG_BYTES: Final = 4 * 1024 * 1024
 
 # Nothing is accepted that would use it up, so that what was accepted can be concluded.
 RESERVE_BYTES: Final = 64 * 1024 * 1024
+LOOK_SECONDS: Final = 0.1
+"""How long one look at the free space serves."""
 
 _DIALECT = sqlite_dialect(paramstyle="named")
 
@@ -50,10 +52,14 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
         writer: Writer[StoreFailed],
         readers: Readers,
         free_bytes: Callable[[], int],
+        now: Callable[[], float],
     ) -> None:
         """Use `open`."""
         self._identity = identity
         self._free_bytes = free_bytes
+        self._now = now
+        self._look_at = float("-inf")
+        self._has_room = True
         self._writer = writer
         self._readers = readers
 
@@ -83,14 +89,14 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
             failure=StoreFailed,
         )
         try:
-            new_id = clock.new_id()
-            identity = await writer.run(lambda raw: begin_term(_Session(raw), new_id))
+            new_id, seconds = clock.new_id(), int(clock.wall().timestamp())
+            identity = await writer.run(lambda raw: begin_term(_Session(raw), new_id, seconds))
             readers = Readers(await asyncio.to_thread(_connect_readers, path), str(path))
         except BaseException:
             await writer.close()
             raise
         look = free_bytes if free_bytes is not None else _free_bytes
-        return cls(identity, writer, readers, partial(look, path.parent))
+        return cls(identity, writer, readers, partial(look, path.parent), clock.now)
 
     @property
     def failed(self) -> bool:
@@ -99,7 +105,10 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
 
     def has_room(self) -> bool:
         """See `Database.has_room`."""
-        return self._free_bytes() >= RESERVE_BYTES
+        now = self._now()
+        if now >= self._look_at:
+            self._look_at, self._has_room = now + LOOK_SECONDS, self._free_bytes() >= RESERVE_BYTES
+        return self._has_room
 
     async def write(self, job: Callable[[Connection], Result]) -> Result:
         """See `Database.write`."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 import logging
 
 from seawall.core.command import CommandState
-from seawall.core.events import CircuitChanged, CommandFinished, CommandParked, Event, RetryScheduled
+from seawall.core.events import (
+    CircuitChanged,
+    CommandFinished,
+    CommandParked,
+    CommandSettled,
+    Event,
+    RetryScheduled,
+)
 
 _logger = logging.getLogger("seawall")
 
@@ -25,6 +32,9 @@ def log_event(event: Event) -> None:
         case CircuitChanged():
             if _logger.isEnabledFor(logging.WARNING):
                 _log_circuit(event)
+        case CommandSettled():
+            if _logger.isEnabledFor(logging.INFO):
+                _log_settled(event)
         case CommandParked():
             if _logger.isEnabledFor(logging.INFO):
                 _logger.info(
@@ -78,6 +88,21 @@ def _log_failure(event: CommandFinished) -> None:
             "error": result.error,
             "state": result.state.value if result.state is not None else None,
             "attempts": result.total_attempts,
+        },
+    )
+
+
+def _log_settled(event: CommandSettled) -> None:
+    _logger.info(
+        "unknown command on agent %s was %s",
+        event.agent_id,
+        event.state.value,
+        extra={
+            "agent": event.agent_id,
+            "command_id": event.command_id,
+            "operation": event.operation,
+            "state": event.state.value,
+            "by": event.by or "the agent's ledger",
         },
     )
 

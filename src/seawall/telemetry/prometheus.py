@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from seawall.core.breaker import CircuitState
 from seawall.core.command import CommandState, Domain
-from seawall.core.events import CircuitChanged, CommandFinished, Event, RetryScheduled
+from seawall.core.events import CircuitChanged, CommandFinished, CommandSettled, Event, RetryScheduled
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -70,6 +70,15 @@ UNKNOWN = MetricDeclaration(
     "Commands that may have had an effect and whose outcome is not known; they never count as failed.",
     ("operation",),
 )
+SETTLED = MetricDeclaration(
+    "commands_settled_total",
+    "counter",
+    "Commands whose outcome was not known at first, by what they turned out to be.",
+    ("state",),
+)
+AMNESIAS = MetricDeclaration(
+    "gateway_amnesias_total", "counter", "Agents that came with another ledger than before."
+)
 CONNECTED = MetricDeclaration("agents_connected", "gauge", "Agents with a live session.")
 CIRCUITS = MetricDeclaration(
     "circuit_state",
@@ -93,8 +102,9 @@ STALE_FRAMES = MetricDeclaration(
 BAD_FRAMES = MetricDeclaration("gateway_bad_frames_total", "counter", "Frames that couldn't be read.")
 
 METRICS = (
-    *(ERRORS, RETRIES, RETRY_SUCCESSES, TRANSITIONS, DURATION, COMMANDS, UNKNOWN, CONNECTED, CIRCUITS),
-    *(SESSIONS_OPENED, HANDSHAKES_REFUSED, FOREIGN_ANSWERS, LATE_ANSWERS, STALE_FRAMES, BAD_FRAMES),
+    *(ERRORS, RETRIES, RETRY_SUCCESSES, TRANSITIONS, DURATION, COMMANDS, UNKNOWN, SETTLED, CONNECTED),
+    *(CIRCUITS, SESSIONS_OPENED, HANDSHAKES_REFUSED, FOREIGN_ANSWERS, LATE_ANSWERS, STALE_FRAMES, BAD_FRAMES),
+    AMNESIAS,
 )
 """All metrics that there are."""
 
@@ -113,6 +123,7 @@ class GatewayCounters(Protocol):
     late_answers: int
     stale_frames: int
     bad_frames: int
+    amnesias: int
 
 
 class Metrics(Collector):
@@ -136,6 +147,7 @@ class Metrics(Collector):
         self._retry_successes: defaultdict[str, int] = defaultdict(int)
         self._transitions: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._commands: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._settled: defaultdict[str, int] = defaultdict(int)
         self._durations = {False: _Histogram(), True: _Histogram()}
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -146,6 +158,8 @@ class Metrics(Collector):
             self._count_finished(event)
         elif isinstance(event, RetryScheduled):
             self._retries[event.command.agent_id] += 1
+        elif isinstance(event, CommandSettled):
+            self._settled[event.state.value] += 1
         elif isinstance(event, CircuitChanged):
             self._transitions[event.agent_id, event.origin.value, event.target.value] += 1
 
@@ -164,6 +178,7 @@ class Metrics(Collector):
         yield _counter(COMMANDS, commands)
         unknown = CommandState.UNKNOWN.value
         yield _counter(UNKNOWN, [((name,), count) for (name, state), count in commands if state == unknown])
+        yield _counter(SETTLED, (((state,), count) for state, count in list(self._settled.items())))
         yield self._collect_durations()
         if self._connected is not None:
             yield GaugeMetricFamily(CONNECTED.name, CONNECTED.summary, value=self._connected())
@@ -231,5 +246,6 @@ def _gateway_counters(gateway: GatewayCounters) -> Iterator[Metric]:
         (LATE_ANSWERS, gateway.late_answers),
         (STALE_FRAMES, gateway.stale_frames),
         (BAD_FRAMES, gateway.bad_frames),
+        (AMNESIAS, gateway.amnesias),
     ):
         yield CounterMetricFamily(declaration.name, declaration.summary, value=count)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from seawall.agent.operations.system import SIMULATED_KEY
 
 NEVER = "0001-01-01T00:00:00Z"
 """How Docker writes that something has not happened."""
@@ -10,7 +13,13 @@ NEVER = "0001-01-01T00:00:00Z"
 
 @dataclass
 class FakeContainer:
-    """A container of a `FakeDocker`. `log` holds (stream, line) pairs."""
+    """A container of a `FakeDocker`. `log` holds (stream, line) pairs.
+
+    As in Docker, one that is `paused`, or that waits for its restart policy (`restarting`), counts as running.
+    `restart_policy` is Docker's word: no, on-failure, unless-stopped or always. `restarts` is how often it came into
+    force since somebody started the container, `stopped_by_hand` keeps it from doing so. `ignores_term`: only SIGKILL
+    ends it.
+    """
 
     name: str
     image: str = "busybox:latest"
@@ -20,19 +29,80 @@ class FakeContainer:
     terminal: bool = False
     stop_timeout: int | None = None
     removes_itself: bool = False
+    ignores_term: bool = False
+    restart_policy: str = "no"
     log: list[tuple[str, str]] = field(default_factory=list)
     created: int = 0
     started_at: str = NEVER
     finished_at: str = NEVER
     exit_code: int = 0
     restarts: int = 0
+    paused: bool = False
+    restarting: bool = False
+    stopped_by_hand: bool = False
 
     @property
     def state(self) -> str:
         """Docker's word for how it is."""
         if self.running:
-            return "running"
+            return "paused" if self.paused else "restarting" if self.restarting else "running"
         return "exited" if self.started_at != NEVER else "created"
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether its restart policy starts it after an end."""
+        if self.restart_policy == "on-failure":
+            return self.exit_code != 0 and not self.stopped_by_hand
+        return self.restart_policy in ("always", "unless-stopped") and not self.stopped_by_hand
+
+    def start(self, moment: str) -> None:
+        """It begins to run."""
+        self.running, self.paused, self.restarting, self.stopped_by_hand = True, False, False, False
+        self.started_at, self.exit_code = moment, 0
+
+    def end(self, moment: str, exit_code: int) -> None:
+        """Its main process ends."""
+        self.running, self.paused, self.restarting = False, False, False
+        self.finished_at, self.exit_code = moment, exit_code
+
+    def inspected(self) -> dict[str, object]:
+        """What inspect says."""
+        return {
+            "Id": self.container_id,
+            "Name": f"/{self.name}",
+            "RestartCount": self.restarts,
+            "State": {
+                "Running": self.running,
+                "Paused": self.paused,
+                "Restarting": self.restarting,
+                "Status": self.state,
+                "StartedAt": self.started_at,
+                "FinishedAt": self.finished_at,
+                "ExitCode": self.exit_code,
+            },
+            "HostConfig": {
+                "AutoRemove": self.removes_itself,
+                "RestartPolicy": {"Name": self.restart_policy, "MaximumRetryCount": 0},
+            },
+            "Config": {
+                "Image": self.image,
+                "Labels": dict(self.labels),
+                "Tty": self.terminal,
+                "StopTimeout": self.stop_timeout,
+            },
+        }
+
+    def listed(self) -> dict[str, object]:
+        """What a list says."""
+        return {
+            "Id": self.container_id,
+            "Names": [f"/{self.name}"],
+            "Image": self.image,
+            "State": self.state,
+            "Status": "Up" if self.running else f"Exited ({self.exit_code})",
+            "Labels": dict(self.labels),
+            "Created": self.created,
+        }
 
 
 def sample_containers() -> list[FakeContainer]:
@@ -44,3 +114,22 @@ def sample_containers() -> list[FakeContainer]:
         FakeContainer("db", "postgres:16", labels={"tier": "data"}, log=[("stderr", "database is ready")]),
         FakeContainer("cache", "redis:7", running=False, labels={"tier": "data"}, exit_code=0),
     ]
+
+
+def host_info(hostname: str, containers: Sequence[FakeContainer]) -> dict[str, object]:
+    """What a simulated host says of itself."""
+    running = sum(container.running for container in containers)
+    paused = sum(container.paused for container in containers)
+    return {
+        "Name": hostname,
+        "OperatingSystem": "Simulated Linux",
+        "KernelVersion": "0.0.0-simulated",
+        "Architecture": "x86_64",
+        "NCPU": 2,
+        "MemTotal": 2 * 1024**3,
+        "ContainersRunning": running - paused,
+        "ContainersPaused": paused,
+        "ContainersStopped": len(containers) - running,
+        "Images": len({container.image for container in containers}),
+        SIMULATED_KEY: True,
+    }

@@ -6,130 +6,122 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
-from msgspec import Struct
 
 from seawall.agent.docker import Docker, DockerFailure
 from seawall.agent.operations.logs import lines_of
-from seawall.agent.operations.runner import Arguments, argument, limited, section
+from seawall.agent.operations.runner import Arguments, Execution, Target, argument, limited, section
+from seawall.agent.operations.snapshot import snapshot_of
 
 READ_BACK_SECONDS = 3.0
 """How long an Engine that has just done what it should may take to say how things stand."""
 
-TARGET = "target"
-"""Under this key the worker hands on the container that it has resolved already. No argument is named so."""
-
-_DEFAULT_GRACE_SECONDS = 10
-_LONGEST_GRACE_SECONDS = 3600
 _NOT_FOUND = 404
-_NEVER = "0001-01-01T00:00:00Z"  # how Docker writes that something has not happened
-
-
-class Target(Struct, frozen=True):
-    """The container that a name stood for. `grace_seconds` is what it is given to stop, unless told otherwise."""
-
-    container_id: str
-    name: str
-    grace_seconds: int
 
 
 async def resolve(docker: Docker, name: str, timeout_seconds: float) -> Target:
-    """The container that this name, id or beginning of an id means now."""
+    """The container that this name, id or beginning of an id means now, as it is now."""
     record = await docker.container_inspect(name, timeout_seconds=timeout_seconds)
-    grace = section(record, "Config").get("StopTimeout")
-    if not isinstance(grace, int):
-        grace = _DEFAULT_GRACE_SECONDS
-    elif grace < 0:
-        grace = _LONGEST_GRACE_SECONDS  # "wait for ever" isn't to be had
-    return Target(_id_of(record, name), _name_of(record, name), grace)
+    seen = snapshot_of(record, name)
+    return Target(seen.id, seen.name, seen.grace_seconds, record)
 
 
-async def container_list(docker: Docker, arguments: Arguments, timeout_seconds: float) -> object:
+async def container_list(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_LIST`."""
-    stopped = argument(arguments, "all", bool)
-    records = await docker.container_list(stopped=stopped, timeout_seconds=timeout_seconds)
+    stopped = argument(execution.arguments, "all", bool)
+    records = await execution.docker.container_list(
+        stopped=stopped, timeout_seconds=execution.timeout_seconds
+    )
     return limited(
         [_summary(record) for record in records],
         "list only what runs with all=false, or remove containers that nobody needs",
     )
 
 
-async def container_inspect(docker: Docker, arguments: Arguments, timeout_seconds: float) -> object:
+async def container_inspect(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_INSPECT`."""
-    record = await docker.container_inspect(
-        argument(arguments, "container", str), timeout_seconds=timeout_seconds
+    record = await execution.docker.container_inspect(
+        argument(execution.arguments, "container", str), timeout_seconds=execution.timeout_seconds
     )
     return limited(record, "container_list tells the container's state in less")
 
 
-async def container_logs(docker: Docker, arguments: Arguments, timeout_seconds: float) -> object:
+async def container_logs(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_LOGS`."""
-    name, tail = argument(arguments, "container", str), argument(arguments, "tail", int)
-    timestamps = argument(arguments, "timestamps", bool)
-    record = await docker.container_inspect(name, timeout_seconds=timeout_seconds)
+    name, tail = argument(execution.arguments, "container", str), argument(execution.arguments, "tail", int)
+    timestamps = argument(execution.arguments, "timestamps", bool)
+    record = await execution.docker.container_inspect(name, timeout_seconds=execution.timeout_seconds)
     terminal = section(record, "Config").get("Tty") is True
-    log = await docker.container_logs(
-        _id_of(record, name),
+    log = await execution.docker.container_logs(
+        snapshot_of(record, name).id,
         tail=tail,
         timestamps=timestamps,
         terminal=terminal,
-        timeout_seconds=timeout_seconds,
+        timeout_seconds=execution.timeout_seconds,
     )
     lines, truncated = lines_of(log, tail=tail, timestamps=timestamps, terminal=terminal)
     response = {"lines": msgspec.to_builtins(lines), "truncated": truncated}
     return limited(response, "ask for fewer lines with a smaller tail")
 
 
-async def container_start(docker: Docker, arguments: Arguments, timeout_seconds: float) -> object:
+async def container_start(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_START`."""
-    target = await _target(docker, arguments, timeout_seconds)
-    await docker.container_start(target.container_id, timeout_seconds=timeout_seconds)
-    return await _read_back(docker, target, timeout_seconds)
+    target = target_of(execution)
+    await execution.docker.container_start(target.container_id, timeout_seconds=execution.timeout_seconds)
+    return await _read_back(execution, target)
 
 
-async def container_stop(docker: Docker, arguments: Arguments, timeout_seconds: float) -> object:
+async def container_stop(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_STOP`."""
-    target = await _target(docker, arguments, timeout_seconds)
-    await docker.container_stop(
-        target.container_id, grace_seconds=grace_of(arguments, target), timeout_seconds=timeout_seconds
+    target = target_of(execution)
+    await execution.docker.container_stop(
+        target.container_id,
+        grace_seconds=grace_of(execution.arguments, target),
+        timeout_seconds=execution.timeout_seconds,
     )
-    return await _read_back(docker, target, timeout_seconds)
+    return await _read_back(execution, target)
 
 
-async def container_restart(docker: Docker, arguments: Arguments, timeout_seconds: float) -> object:
+async def container_restart(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_RESTART`."""
-    target = await _target(docker, arguments, timeout_seconds)
-    await docker.container_restart(
-        target.container_id, grace_seconds=grace_of(arguments, target), timeout_seconds=timeout_seconds
+    target = target_of(execution)
+    await execution.docker.container_restart(
+        target.container_id,
+        grace_seconds=grace_of(execution.arguments, target),
+        timeout_seconds=execution.timeout_seconds,
     )
-    return await _read_back(docker, target, timeout_seconds)
+    return await _read_back(execution, target)
 
 
-async def container_kill(docker: Docker, arguments: Arguments, timeout_seconds: float) -> object:
+async def container_kill(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_KILL`."""
-    target = await _target(docker, arguments, timeout_seconds)
-    await docker.container_kill(
-        target.container_id, signal=argument(arguments, "signal", str), timeout_seconds=timeout_seconds
+    target = target_of(execution)
+    await execution.docker.container_kill(
+        target.container_id,
+        signal=argument(execution.arguments, "signal", str),
+        timeout_seconds=execution.timeout_seconds,
     )
-    return await _read_back(docker, target, timeout_seconds)
+    return await _read_back(execution, target)
 
 
-async def container_rename(docker: Docker, arguments: Arguments, timeout_seconds: float) -> object:
+async def container_rename(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_RENAME`."""
-    target, name = await _target(docker, arguments, timeout_seconds), argument(arguments, "name", str)
+    target, name = target_of(execution), argument(execution.arguments, "name", str)
     if name != target.name:  # Docker refuses to give a container the name that it has
-        await docker.container_rename(target.container_id, name=name, timeout_seconds=timeout_seconds)
-    return {**await _read_back(docker, target, timeout_seconds), "name": name}
+        await execution.docker.container_rename(
+            target.container_id, name=name, timeout_seconds=execution.timeout_seconds
+        )
+    return {**await _read_back(execution, target), "name": name}
 
 
-async def container_remove(docker: Docker, arguments: Arguments, timeout_seconds: float) -> object:
+async def container_remove(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_REMOVE`."""
-    target = await _target(docker, arguments, timeout_seconds)
+    target = target_of(execution)
     try:
-        await docker.container_remove(
+        await execution.docker.container_remove(
             target.container_id,
-            force=argument(arguments, "force", bool),
-            volumes=argument(arguments, "volumes", bool),
-            timeout_seconds=timeout_seconds,
+            force=argument(execution.arguments, "force", bool),
+            volumes=argument(execution.arguments, "volumes", bool),
+            timeout_seconds=execution.timeout_seconds,
         )
     except DockerFailure as failure:
         # It was there a moment ago, and ids are never given twice: whoever removed it, it is gone.
@@ -145,32 +137,24 @@ def grace_of(arguments: Arguments, target: Target) -> int:
     return argument(arguments, "grace_seconds", int)
 
 
-async def _target(docker: Docker, arguments: Arguments, timeout_seconds: float) -> Target:
-    resolved = arguments.get(TARGET)
-    if isinstance(resolved, Target):
-        return resolved
-    return await resolve(docker, argument(arguments, "container", str), timeout_seconds)
+def target_of(execution: Execution) -> Target:
+    """The container that a change is about; that it has none is a bug of ours."""
+    if execution.target is None:
+        raise ValueError("a change of a container was begun without its target")
+    return execution.target
 
 
-async def _read_back(docker: Docker, target: Target, timeout_seconds: float) -> dict[str, object]:
+async def _read_back(execution: Execution, target: Target) -> dict[str, object]:
     response: dict[str, object] = {"container": target.name, "id": target.container_id, "state": None}
     try:
-        record = await docker.container_inspect(
-            target.container_id, timeout_seconds=min(timeout_seconds, READ_BACK_SECONDS)
+        record = await execution.docker.container_inspect(
+            target.container_id, timeout_seconds=min(execution.timeout_seconds, READ_BACK_SECONDS)
         )
     except DockerFailure:
         # The change is done, that is what was asked. The container may have removed itself at its end, or the Engine
         # has died since: how things stand isn't known.
         return response
-    state = section(record, "State")
-    response["state"] = {
-        "running": state.get("Running"),
-        "status": state.get("Status"),
-        "started_at": _moment(state.get("StartedAt")),
-        "finished_at": _moment(state.get("FinishedAt")),
-        "exit_code": state.get("ExitCode"),
-    }
-    return response
+    return {**response, "state": snapshot_of(record).state}
 
 
 def _summary(record: Mapping[str, object]) -> dict[str, object]:
@@ -192,17 +176,3 @@ def _own_name(names: object) -> str | None:
         [name.removeprefix("/") for name in names if isinstance(name, str)] if isinstance(names, list) else []
     )
     return min(texts, key=lambda name: name.count("/"), default=None)
-
-
-def _id_of(record: Mapping[str, object], asked: str) -> str:
-    container_id = record.get("Id")
-    return container_id if isinstance(container_id, str) else asked
-
-
-def _name_of(record: Mapping[str, object], asked: str) -> str:
-    name = record.get("Name")
-    return name.removeprefix("/") if isinstance(name, str) else asked
-
-
-def _moment(value: object) -> object:
-    return None if value in ("", _NEVER) else value

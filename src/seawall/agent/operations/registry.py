@@ -1,9 +1,10 @@
-"""Which coroutine performs which operation."""
+"""Which coroutine performs which operation, and what verifies a change whose end is in doubt."""
 
 from __future__ import annotations
 
-from seawall.agent.operations import containers, system
+from seawall.agent.operations import containers, system, verifiers
 from seawall.agent.operations.runner import Runner
+from seawall.agent.operations.verification import Verifier
 
 RUNNERS: dict[str, Runner] = {
     "ping": system.ping,
@@ -18,3 +19,13 @@ RUNNERS: dict[str, Runner] = {
     "container_rename": containers.container_rename,
     "container_remove": containers.container_remove,
 }
+
+VERIFIERS: dict[str, Verifier] = {
+    "container_start": verifiers.START,
+    "container_stop": verifiers.STOP,
+    "container_restart": verifiers.RESTART,
+    "container_kill": verifiers.KILL,
+    "container_rename": verifiers.RENAME,
+    "container_remove": verifiers.REMOVE,
+}
+"""A change that has none is OPAQUE: once it may have begun, nothing on the host tells what became of it."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from seawall.agent.docker import Docker
-from seawall.agent.operations.runner import Arguments
+from seawall.agent.operations.runner import Execution
 
 SIMULATED_KEY = "SeawallSimulated"
 """A fake Engine sets this in its info, so that nobody takes its host for a real one."""
 
 
-async def ping(docker: Docker, arguments: Arguments, timeout_seconds: float) -> object:
+async def ping(execution: Execution) -> object:
     """Come back: whoever gets here has crossed the worker."""
     return {"pong": True}
 
 
-async def system_info(docker: Docker, arguments: Arguments, timeout_seconds: float) -> object:
+async def system_info(execution: Execution) -> object:
     """What the host and its Docker Engine are."""
-    info = await docker.info(timeout_seconds=timeout_seconds)
-    version = await docker.version(timeout_seconds=timeout_seconds)
+    info = await execution.docker.info(timeout_seconds=execution.timeout_seconds)
+    version = await execution.docker.version(timeout_seconds=execution.timeout_seconds)
     response: dict[str, object] = {
         "hostname": info.get("Name"),
         "os": info.get("OperatingSystem"),

@@ -29,6 +29,8 @@ class Verdict(Enum):
     """It has not happened, and it can't happen any more."""
     PARTIAL = "partial"
     """The first of its steps has happened; the rest has to be done."""
+    FAILED = "failed"
+    """It was tried, did not succeed, and left the object in a state that trying again doesn't mend by itself."""
     UNDECIDED = "undecided"
     """Not yet known: look again later."""
     UNKNOWABLE = "unknowable"

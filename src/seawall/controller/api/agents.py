@@ -58,12 +58,24 @@ async def revoke_agent(_: Admin, services: TheServices, agent: str) -> Response:
     return document(agent_document(services, revoked))
 
 
+@router.post("/{agent}/release")
+async def release_agent(_: Admin, services: TheServices, agent: str) -> Response:
+    """End a host's quarantine, once there is only one host with its identity again."""
+    record = services.fleet.find(agent)
+    if record is None or not await services.store.quarantine(record.agent_id, None):
+        raise unknown_host(agent)
+    record.quarantined_at = None
+    return document(agent_document(services, record))
+
+
 def agent_document(services: Services, record: AgentRecord) -> dict[str, object]:
     """A host as the API shows it."""
     clock = services.clock
     session = services.fleet.session(record.agent_id) if record.revoked_at is None else None
     guard = services.guards.get(record.agent_id)
     state = "connected" if session is not None else "disconnected"
+    if record.quarantined_at is not None:
+        state = "quarantined"
     return {
         "agent_id": record.agent_id,
         "name": record.name,
@@ -76,6 +88,7 @@ def agent_document(services: Services, record: AgentRecord) -> dict[str, object]
         "operations": record.operations,
         "epoch": record.epoch,
         "joined_at": record.joined_at,
+        "quarantined_at": record.quarantined_at,
         "last_seen_at": wall_of(clock, session.heard_at) if session is not None else record.last_seen_at,
         "circuits": {domain.value: state_of(services, record.agent_id, domain).value for domain in Domain},
         "in_flight": guard.bulkhead.in_flight if guard is not None else 0,

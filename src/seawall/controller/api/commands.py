@@ -20,6 +20,7 @@ from seawall.engine.commands import CommandRequest, find_operation
 from seawall.engine.records import CommandRecord, command_document
 
 MAX_WAIT_SECONDS = 600.0
+VERIFY_WAIT_SECONDS = 15.0
 
 _REFUSED = {code.value: code for code in (CommandErrorCode.CIRCUIT_OPEN, CommandErrorCode.BULKHEAD_FULL)}
 _REFUSED_RETRY_AFTER_SECONDS = 1.0
@@ -42,6 +43,13 @@ class CommandBody(Struct, forbid_unknown_fields=True):
     max_attempts: int | None = None
     deadline_seconds: float | None = None
     queue: bool = True
+
+
+class ResolveBody(Struct, forbid_unknown_fields=True):
+    """What an UNKNOWN command was: SUCCEEDED or FAILED, and how that is known."""
+
+    state: CommandState
+    reason: str
 
 
 @router.post("", openapi_extra=body_schema(CommandBody))
@@ -118,6 +126,39 @@ async def cancel_command(principal: Operator, services: TheServices, command_id:
     record = await services.commands.cancel(command_id, principal.name)
     if record is None:
         raise unknown_command(command_id)
+    return _answer(record)
+
+
+@router.post("/{command_id}/verify")
+async def verify_command(
+    _: Operator, services: TheServices, command_id: str, wait: Wait = VERIFY_WAIT_SECONDS
+) -> Response:
+    """Ask the host what became of an UNKNOWN command. 202 if it can't tell now: it is asked again by itself."""
+    record = await services.commands.verify(command_id, wait)
+    return document(command_document(record), 200 if record.settled else 202)
+
+
+@router.post("/{command_id}/resolve", openapi_extra=body_schema(ResolveBody))
+async def resolve_command(
+    principal: Operator, services: TheServices, command_id: str, request: Request
+) -> Response:
+    """Say what an UNKNOWN command was, having looked at the host. It stays on record who said so, and why."""
+    body = await read_json(request, ResolveBody)
+    record = await services.commands.resolve(command_id, body.state, principal.name, body.reason)
+    return document(command_document(record))
+
+
+@router.post("/{command_id}/force-retry")
+async def force_retry_command(
+    principal: Operator,
+    services: TheServices,
+    command_id: str,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Do again what an UNKNOWN command was to do, as a new command: the first may have run. 202 with the new record."""
+    record = await services.commands.force_retry(command_id, principal.name, idempotency_key)
+    if record.state is CommandState.REJECTED and record.error_code in _REFUSED:
+        raise _turned_away(record, _REFUSED[record.error_code])
     return _answer(record)
 
 

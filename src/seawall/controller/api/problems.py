@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from seawall.controller.auth import LastAdminToken
 from seawall.core.errors import CommandErrorCode
-from seawall.engine.commands import InvalidRequest, UnknownAgent, UnknownOperation
+from seawall.engine.commands import InvalidRequest, NotUnknown, UnknownAgent, UnknownCommand, UnknownOperation
 from seawall.engine.store import IdempotencyConflict, StoreFailed, StoreFull
 from seawall.operations.operation import InvalidArguments
 
@@ -98,6 +98,8 @@ def unknown_command(command_id: str) -> Problem:
 _MEANING: dict[type[Exception], tuple[int, Code]] = {
     UnknownOperation: (422, CommandErrorCode.UNSUPPORTED_OPERATION),
     UnknownAgent: (404, ProblemCode.UNKNOWN_HOST),
+    UnknownCommand: (404, ProblemCode.NOT_FOUND),
+    NotUnknown: (409, ProblemCode.CONFLICT),
     InvalidArguments: (422, CommandErrorCode.INVALID_ARGUMENT),
     InvalidRequest: (422, ProblemCode.INVALID_REQUEST),
     IdempotencyConflict: (409, ProblemCode.IDEMPOTENCY_CONFLICT),

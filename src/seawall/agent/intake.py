@@ -1,0 +1,93 @@
+"""The check of what the controller asks for, before anything waits or works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from seawall.agent.ledger import Ledger, State
+from seawall.agent.operations.runner import Runner
+from seawall.core.command import Outcome
+from seawall.core.errors import CommandErrorCode
+from seawall.operations.operation import InvalidArguments, Operation, check_arguments
+from seawall.wire.messages import Execute
+
+
+class Order(Struct, frozen=True):
+    """What is to be done: an operation that this agent performs, and arguments that fit it."""
+
+    operation: Operation
+    runner: Runner
+    arguments: dict[str, object]
+
+
+class Intake:
+    """What this agent performs."""
+
+    def __init__(
+        self, runners: Mapping[str, Runner], operations: Mapping[str, Operation], version: str
+    ) -> None:
+        self._runners = runners
+        self._operations = operations
+        self._version = version
+
+    @property
+    def operations(self) -> list[str]:
+        """The names of it."""
+        return sorted(
+            name for name in self._runners if name in self._operations and self._operations[name].supported
+        )
+
+    def operation(self, name: str) -> Operation | None:
+        """The declaration of an operation, if there is one."""
+        return self._operations.get(name)
+
+    def check(self, message: Execute) -> Order | Outcome:
+        """What is to be done, or why it never will be."""
+        operation = self._operations.get(message.operation)
+        runner = self._runners.get(message.operation)
+        if operation is not None and not operation.supported:
+            return Outcome(
+                CommandErrorCode.UNSUPPORTED_OPERATION,
+                f"{operation.name} is not supported yet: this agent is version {self._version}; nothing was done",
+            )
+        if operation is None or runner is None:
+            return Outcome(
+                CommandErrorCode.UNSUPPORTED_OPERATION,
+                f"this agent is version {self._version} and doesn't know the operation {message.operation[:64]!r}: "
+                "update it; nothing was done",
+            )
+        if operation.changes and message.sequence <= 0:
+            return Outcome(
+                CommandErrorCode.UNSUPPORTED_OPERATION,
+                f"{operation.name} came without its place in the ledger, and this agent (version {self._version}) "
+                "changes nothing that it doesn't record: update the controller; nothing was done",
+            )
+        try:
+            return Order(operation, runner, check_arguments(operation, message.arguments))
+        except InvalidArguments as error:
+            return Outcome(CommandErrorCode.INVALID_ARGUMENT, str(error))
+
+
+def forbidden(message: Execute, ledger: Ledger) -> Outcome | None:
+    """Why the ledger forbids that a command begins, or begins again; it isn't DONE, and nobody works on it."""
+    entry = ledger.entry(message.command_id)
+    if entry is not None:
+        if entry.state is State.VOID:
+            return None
+        text = f"{message.operation[:64]} was under way, and the agent stops: its end is told when the agent is back"
+        return Outcome(CommandErrorCode.AGENT_DISCONNECTED, text)
+    if ledger.at(message.sequence) is not None:
+        return Outcome(
+            CommandErrorCode.AGENT_ERROR,
+            f"this agent's ledger holds another command under the sequence {message.sequence}: nothing was done. Was "
+            "the controller restored from an old backup? Give the command again",
+        )
+    if message.sequence <= ledger.watermark:
+        return Outcome(
+            CommandErrorCode.OUTCOME_UNKNOWN,
+            f"{message.operation[:64]} has the sequence {message.sequence}, and this agent has forgotten everything up "
+            f"to {ledger.watermark} after it was acknowledged: it was not begun again",
+        )
+    return None

@@ -1,0 +1,216 @@
+"""How each change of a container is read off the container afterwards.
+
+What Docker remembers of a container are the times of its latest start and its latest end. So "no such change since"
+can be proved, and "such a change since" can be; whose it was can't. `attributed` in a response is "seawall" where
+nothing that happens by itself (a restart policy, a daemon that stops what it finds, a program that ends) explains the
+change as well, and "unknown" everywhere else. Nothing of this looks at the host's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from seawall.agent.operations.containers import container_remove, container_start
+from seawall.agent.operations.runner import Arguments, argument
+from seawall.agent.operations.snapshot import Snapshot, snapshot_of
+from seawall.agent.operations.verification import Doubt, Finding, PreImage, Record, Verdict, Verifier
+
+SETTLE_SECONDS = 5.0
+"""How long a change that takes no time may still be under way in the Docker Engine after everything broke."""
+
+_KILL, _TERMINATE = ("SIGKILL", "KILL", "9"), ("SIGTERM", "TERM", "15")
+
+
+class _Change(Struct, frozen=True):
+    """A doubt about a container that is still there."""
+
+    arguments: Arguments
+    before: Snapshot
+    now: Snapshot
+    settled: bool
+
+    @property
+    def started(self) -> bool:
+        """Whether it has been started since, by whomever."""
+        return self.now.started_at != self.before.started_at
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended since, for whatever reason."""
+        return self.now.finished_at != self.before.finished_at
+
+    def applied(self, reason: str, *, satisfied: bool, ours: bool, **more: object) -> Finding:
+        """It has happened, or what it asked for is so."""
+        return _applied(self.before, reason, state=self.now.state, satisfied=satisfied, ours=ours, **more)
+
+    def once_settled(self, verdict: Verdict, reason: str) -> Finding:
+        """The verdict, if nothing can be under way any more."""
+        if self.settled:
+            return Finding(verdict, reason)
+        return Finding(Verdict.UNDECIDED, f"{reason}, but Docker may still be at it")
+
+
+def _start(change: _Change) -> Finding:
+    before, now = change.before, change.now
+    if change.started:
+        ours = not before.running and not now.starts_itself
+        return change.applied("it has been started since", satisfied=now.up, ours=ours)
+    if before.up and now.up:
+        return change.applied("it ran already", satisfied=True, ours=False)
+    return change.once_settled(Verdict.NOT_APPLIED, "it has not been started since")
+
+
+def _stop(change: _Change) -> Finding:
+    if not change.now.running:
+        reason = "it has ended since" if change.before.running else "it did not run"
+        return change.applied(reason, satisfied=True, ours=False)
+    if not change.ended:
+        return change.once_settled(Verdict.NOT_APPLIED, "it has not ended since")
+    return change.once_settled(
+        Verdict.UNKNOWABLE, "it has ended since and runs again: nothing tells why it ended"
+    )
+
+
+def _restart(change: _Change) -> Finding:
+    before, now = change.before, change.now
+    if change.started:
+        ours = not now.starts_itself
+        if change.settled or (now.up and ours):
+            return change.applied("it has been started since", satisfied=now.up, ours=ours)
+        return Finding(
+            Verdict.UNDECIDED, "it has been started since, but this may have been its restart policy"
+        )
+    if now.restarting:
+        return Finding(Verdict.UNDECIDED, "it has ended, and its restart policy is about to start it")
+    if before.running and not now.running:
+        return change.once_settled(Verdict.PARTIAL, "it has ended since, and has not been started again")
+    return change.once_settled(Verdict.NOT_APPLIED, "it has not been started since")
+
+
+def _kill(change: _Change) -> Finding:
+    if not change.now.running:
+        if change.before.running or change.ended:
+            return change.applied("it has ended since", satisfied=True, ours=False)
+        return change.once_settled(Verdict.NOT_APPLIED, "it has not run since")
+    if change.ended:
+        return change.once_settled(
+            Verdict.UNKNOWABLE, "it has ended since and runs again: nothing tells why it ended"
+        )
+    if _signal(change.arguments) in _TERMINATE:
+        return change.once_settled(
+            Verdict.UNKNOWABLE, "it runs on: the signal has not arrived, or the container ignores it"
+        )
+    return change.once_settled(Verdict.NOT_APPLIED, "it has not ended since")
+
+
+def _rename(change: _Change) -> Finding:
+    before, now, wish = change.before, change.now, argument(change.arguments, "name", str)
+    if now.name == wish:
+        reason = "it had that name already" if before.name == wish else "it has that name now"
+        return change.applied(reason, satisfied=True, ours=before.name != wish, name=wish)
+    if now.name == before.name:
+        return change.once_settled(Verdict.NOT_APPLIED, "it has the name that it had")
+    return change.once_settled(
+        Verdict.UNKNOWABLE,
+        f"it is called {now.name} now: somebody has renamed it, and nothing tells what was before",
+    )
+
+
+def _remove(change: _Change) -> Finding:
+    before, now = change.before, change.now
+    if now.status == "removing":
+        return Finding(Verdict.UNDECIDED, "Docker is removing it")
+    if now.status == "dead" and before.status != "dead":
+        return change.once_settled(
+            Verdict.FAILED,
+            "Docker has begun to remove it and could not finish: it is dead, and partly still there. Remove "
+            "it once more; Docker then says what is in the way",
+        )
+    killed = before.running and not now.running and change.ended
+    if killed and argument(change.arguments, "force", bool):
+        return change.once_settled(Verdict.PARTIAL, "it has ended since, and is still there")
+    return change.once_settled(Verdict.NOT_APPLIED, "it is still there")
+
+
+def _gone(before: Snapshot) -> Finding:
+    """A container of which something is wanted is no more."""
+    return Finding(
+        Verdict.UNKNOWABLE,
+        f"container {before.name} has been removed since: nothing tells what happened before",
+    )
+
+
+def _gone_when_stopped(before: Snapshot) -> Finding:
+    if before.removes_itself:
+        return _applied(before, "it has ended since, and removed itself", satisfied=True, ours=False)
+    return _gone(before)
+
+
+def _removed(before: Snapshot) -> Finding:
+    return _applied(before, "it is gone", satisfied=True, ours=not before.removes_itself)
+
+
+def _applied(
+    before: Snapshot, reason: str, *, satisfied: bool, ours: bool, state: object = None, **more: object
+) -> Finding:
+    response = {
+        "container": before.name,
+        "id": before.id,
+        "state": state,
+        "verified": True,
+        "state_satisfied": satisfied,
+        "attributed": "seawall" if ours else "unknown",
+        **more,
+    }
+    return Finding(Verdict.APPLIED, reason, response)
+
+
+def _pre_image(record: Record) -> PreImage:
+    return msgspec.structs.asdict(snapshot_of(record))
+
+
+def _by(
+    there: Callable[[_Change], Finding], gone: Callable[[Snapshot], Finding]
+) -> Callable[[Doubt], Finding]:
+    """A verifier's judgement, from those of a container that is there and of one that is gone."""
+
+    def verify(doubt: Doubt) -> Finding:
+        before = msgspec.convert(doubt.pre_image, Snapshot)
+        if doubt.now is None:
+            return gone(before)
+        return there(_Change(doubt.arguments, before, snapshot_of(doubt.now), doubt.settled))
+
+    return verify
+
+
+def _signal(arguments: Mapping[str, object]) -> str:
+    return argument(arguments, "signal", str)
+
+
+def _verify_kill(doubt: Doubt) -> Finding:
+    signal = _signal(doubt.arguments)
+    if signal not in (*_KILL, *_TERMINATE):
+        return Finding(Verdict.UNKNOWABLE, f"what {signal} does to a container leaves no trace in Docker")
+    return _by(_kill, _gone_when_stopped)(doubt)
+
+
+def _at_once(arguments: Arguments, pre_image: PreImage) -> float:
+    return SETTLE_SECONDS
+
+
+def _after_the_grace(arguments: Arguments, pre_image: PreImage) -> float:
+    grace = arguments.get("grace_seconds")
+    if grace is None:
+        grace = msgspec.convert(pre_image, Snapshot).grace_seconds
+    return msgspec.convert(grace, int) + SETTLE_SECONDS
+
+
+START = Verifier(_pre_image, _by(_start, _gone), _at_once)
+STOP = Verifier(_pre_image, _by(_stop, _gone_when_stopped), _after_the_grace)
+RESTART = Verifier(_pre_image, _by(_restart, _gone), _after_the_grace, resume=container_start)
+KILL = Verifier(_pre_image, _verify_kill, _at_once)
+RENAME = Verifier(_pre_image, _by(_rename, _gone), _at_once)
+REMOVE = Verifier(_pre_image, _by(_remove, _removed), _at_once, resume=container_remove)

@@ -1,0 +1,169 @@
+"""How a command ends: written down, acknowledged to its agent, and, where it was UNKNOWN, settled later."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from seawall.clock import Clock
+from seawall.core.command import Command, CommandResult, CommandState, Outcome, Source
+from seawall.core.dispatch import Dispatch
+from seawall.core.errors import CommandErrorCode
+from seawall.core.events import CommandSettled
+from seawall.engine.fleet import Fleet, LedgerResult
+from seawall.engine.notices import Bus, Notice
+from seawall.engine.ports import Subscriber
+from seawall.engine.reconciler import Reconciler
+from seawall.engine.records import CommandRecord, command_document
+from seawall.engine.store import CommandStore
+from seawall.engine.watermarks import Watermarks
+from seawall.operations.registry import OPERATIONS
+
+_IMPORTED = "(imported from the agent's ledger)"
+
+
+class Settlement:
+    """Nothing here is acknowledged before it is durable, and no state that is the last word ever changes."""
+
+    def __init__(self, store: CommandStore, fleet: Fleet, bus: Bus, clock: Clock, emit: Subscriber) -> None:
+        self._store = store
+        self._fleet = fleet
+        self._bus = bus
+        self._clock = clock
+        self._emit = emit
+        self.watermarks = Watermarks()
+        self.reconciler = Reconciler(store, fleet, clock, self.settle)
+        self.foreign_results = 0
+        """Results of commands that belong to another agent."""
+
+    async def conclude(self, record: CommandRecord, result: CommandResult) -> None:
+        """A command has its result."""
+        apply_result(record, result, self._clock.wall())
+        await self._store.finish(record)
+        self._over(record)
+        if record.state is CommandState.UNKNOWN and not record.settled:
+            self.reconciler.add(record.agent_id, record.command_id)
+        self._bus.publish(Notice("finished", record.agent_id, record.command_id, command_document(record)))
+
+    async def settle(self, record: CommandRecord, outcome: Outcome) -> None:
+        """The ledger has told what an UNKNOWN command was."""
+        apply_outcome(record, outcome, self._clock.wall())
+        await self._settled(record)
+
+    async def resolve(self, record: CommandRecord, state: CommandState, by: str, reason: str) -> bool:
+        """A person says what an UNKNOWN command was. False if it isn't UNKNOWN any more."""
+        record.state, record.settled, record.resolved_by, record.resolution = state, True, by, reason
+        return await self._settled(record)
+
+    async def take(self, agent_id: str, told: LedgerResult) -> None:
+        """A result came unasked. It is acknowledged once it is durable here, also if it was so already."""
+        record = await self._store.command(told.command_id)
+        if record is not None and record.agent_id != agent_id:
+            self.foreign_results += 1
+            return
+        if record is None:
+            await self._adopt(agent_id, told)
+        elif not record.state.final:
+            await self.conclude(record, result_of(record, told.outcome, self._clock.now()))
+        elif not record.settled:
+            await self.settle(record, told.outcome)
+        self._acknowledge(agent_id, told.sequence)
+
+    def _over(self, record: CommandRecord) -> None:
+        if record.settled and record.sequence:
+            self.watermarks.settle(record.agent_id, record.sequence)
+            if record.recorded:
+                self._acknowledge(record.agent_id, record.sequence)
+
+    def _acknowledge(self, agent_id: str, sequence: int) -> None:
+        session = self._fleet.session(agent_id)
+        if session is not None:
+            session.acknowledge(sequence, self.watermarks.up_to(agent_id))
+
+    async def _settled(self, record: CommandRecord) -> bool:
+        if not await self._store.settle(record):
+            return False
+        self._over(record)
+        self.reconciler.remove(record.agent_id, record.command_id)
+        now, by = self._clock.now(), record.resolved_by
+        self._emit(
+            CommandSettled(now, record.command_id, record.agent_id, record.operation, record.state, by)
+        )
+        self._bus.publish(Notice("settled", record.agent_id, record.command_id, command_document(record)))
+        return True
+
+    async def _adopt(self, agent_id: str, told: LedgerResult) -> None:
+        """Keep what only the agent knows: this controller was restored from an older backup."""
+        agent, origin = self._fleet.find(agent_id), told.origin
+        if agent is None or origin is None:
+            return
+        now = self._clock.wall()
+        begun = _moment(origin.started_at) or _moment(origin.finished_at) or now
+        record = CommandRecord(
+            command_id=told.command_id,
+            operation=origin.operation,
+            agent_id=agent_id,
+            agent=agent.name,
+            arguments=origin.arguments,
+            state=CommandState.UNKNOWN,
+            accepted_at=begun,
+            deadline_at=begun,
+            timeout_seconds=0.0,
+            max_attempts=1,
+            requested_by=_IMPORTED,
+            sequence=told.sequence,
+        )
+        apply_outcome(record, told.outcome, _moment(origin.finished_at) or now)
+        if await self._store.adopt(record):
+            self._bus.publish(Notice("imported", agent_id, record.command_id, command_document(record)))
+
+
+def result_of(record: CommandRecord, outcome: Outcome, now: float) -> CommandResult:
+    """The result that an outcome makes of a command which nothing drives."""
+    operation = OPERATIONS.get(record.operation)
+    command = Command(record.command_id, record.operation, record.agent_id, {})
+    if operation is not None:
+        command = msgspec.structs.replace(command, safety=operation.safety)
+    return Dispatch(command, None, attempts=len(record.attempts)).end(outcome, now)
+
+
+def apply_outcome(record: CommandRecord, outcome: Outcome, finished_at: datetime) -> None:
+    """Write the last word of a ledger into a record, which keeps when it ended and how long it took."""
+    ended_at, duration = record.finished_at, record.duration_seconds
+    apply_result(record, result_of(record, outcome, 0.0), finished_at)
+    record.recorded = outcome.source is Source.LEDGER
+    record.finished_at, record.duration_seconds = ended_at or finished_at, duration
+
+
+def apply_result(record: CommandRecord, result: CommandResult, finished_at: datetime) -> None:
+    """Write a command's result into its record."""
+    record.state = result.state if result.state is not None else CommandState.UNKNOWN
+    record.settled = result.settled or not record.sequence
+    record.error_code = result.error_code.value if result.error_code is not None else None
+    record.error = result.error
+    record.response = result.response
+    record.evidence = result.evidence if record.state is CommandState.UNKNOWN else None
+    record.total_attempts = len(record.attempts)
+    record.duration_seconds = result.duration_seconds
+    record.retry_after_seconds = result.retry_after_seconds
+    record.finished_at = finished_at
+    record.recorded = result.recorded
+    if never_admitted(result):
+        record.idempotency_key = None
+
+
+def never_admitted(result: CommandResult) -> bool:
+    """Whether the command was turned away before anything was sent; its idempotency key is then free again."""
+    return result.state is CommandState.REJECTED and result.error_code in (
+        CommandErrorCode.CIRCUIT_OPEN,
+        CommandErrorCode.BULKHEAD_FULL,
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time of an agent's; one that can't be read is none."""
+    try:
+        return None if text is None else msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return None

@@ -1,0 +1,80 @@
+"""From the agent's ledger to the controller's record: I4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seawall.core.command import CommandState
+from tests.simulation.history import LedgerDone, ResultCommitted
+from tests.simulation.invariants.record import Invariant, Record, Story, Violation
+from tests.simulation.invariants.states import current_state
+
+
+def check_results(record: Record) -> Iterator[Violation]:
+    """I4: a row DONE never changes, reaches the record as it is, and is acknowledged only when it is there."""
+    for story in record.stories.values():
+        if story.done:
+            yield from _check_rows(story)
+            yield from _check_committed(record, story, story.done[-1])
+        if story.acknowledged:
+            yield from _check_acknowledged(record, story)
+
+
+def _check_rows(story: Story) -> Iterator[Violation]:
+    first: dict[str, LedgerDone] = {}
+    for row in story.done:
+        earlier = first.setdefault(row.ledger_id, row)
+        if (row.code, row.digest) != (earlier.code, earlier.digest):
+            sentence = f"its row in the ledger said {_word(earlier)} and later {_word(row)}"
+            yield Violation(Invariant.I4, story.command_id, sentence, (earlier, row))
+
+
+def _check_committed(record: Record, story: Story, row: LedgerDone) -> Iterator[Violation]:
+    results = [result for result in story.results if record.restore_after(result) is None]
+    last = results[-1] if results else None
+    if story.resolved or (last is not None and _same(row, last)):
+        return
+    now = current_state(record, story, record.ends_at)
+    gone = _row_is_gone(record, story, row)
+    if gone and (now is None or now.state is CommandState.UNKNOWN):
+        return
+    if last is not None and now is not None and now.state.final and now.settled:
+        sentence = f"the ledger says {_word(row)}, but {_word(last)} was committed"
+        yield Violation(Invariant.I4, story.command_id, sentence, (row, last))
+    elif not gone and row.agent not in record.out and record.due_at(row.at) is not None:
+        sentence = f"the ledger says {_word(row)}, which was never committed"
+        yield Violation(Invariant.I4, story.command_id, sentence, (row,) if now is None else (row, now))
+
+
+def _row_is_gone(record: Record, story: Story, row: LedgerDone) -> bool:
+    """Lost with its ledger, or forgotten after an acknowledgement that a restored controller doesn't remember."""
+    return record.ledger_lost_after(row) or any(
+        acknowledged.order < restore.order
+        for restore in record.restores
+        for acknowledged in story.acknowledged
+        if acknowledged.order > row.order
+    )
+
+
+def _check_acknowledged(record: Record, story: Story) -> Iterator[Violation]:
+    final = [commit for commit in story.commits if commit.state.final]
+    for acknowledged in story.acknowledged:
+        before = acknowledged.order
+        durable = any(
+            event.order < before and record.restore_after(event, before) is None
+            for event in (*story.results, *final)
+        )
+        if not durable:
+            sentence = f"its result was acknowledged to {acknowledged.agent} before it was committed"
+            proof = (acknowledged, *story.results[:1])
+            yield Violation(Invariant.I4, story.command_id, sentence, proof)
+
+
+def _same(row: LedgerDone, result: ResultCommitted) -> bool:
+    comparable = row.digest and result.digest
+    return row.code is result.code and (not comparable or row.digest == result.digest)
+
+
+def _word(outcome: LedgerDone | ResultCommitted) -> str:
+    code = "success" if outcome.code is None else outcome.code.value
+    return f"{code} ({outcome.digest})" if outcome.digest else code

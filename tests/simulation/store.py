@@ -1,0 +1,86 @@
+"""The controller's store on a simulated disk: the real tables and statements over the world's connection."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from seawall.engine.store import StoreFailed
+from seawall.storage.access import AccessTables
+from seawall.storage.circuits import CircuitTables
+from seawall.storage.commands import CommandTables
+from seawall.storage.controller import begin_term
+from seawall.storage.fleet import FleetTables
+from seawall.storage.schema import metadata
+from seawall.storage.statements import Answer, Connection, Result, Statement
+from tests.simulation.disk import Disk, DiskHandle, image_of
+from tests.simulation.node import Node
+
+_DIALECT = sqlite_dialect(paramstyle="named")
+
+
+@cache
+def empty_store() -> bytes:
+    """The image of a controller's database without rows."""
+    tables = [str(CreateTable(table).compile(dialect=_DIALECT)) for table in metadata.sorted_tables]
+    indexes = [
+        str(CreateIndex(index).compile(dialect=_DIALECT))
+        for table in metadata.sorted_tables
+        for index in sorted(table.indexes, key=lambda index: str(index.name))
+    ]
+    return image_of(";\n".join([*tables, *indexes]) + ";")
+
+
+class Transaction:
+    """`storage.statements.Connection` over a plain one."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+
+    def execute(self, statement: Statement, parameters: Mapping[str, object]) -> Answer:
+        """See `Connection.execute`."""
+        return self._raw.execute(statement.text(_DIALECT), parameters)
+
+
+class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables):
+    """`engine.store.Store` for one life of a controller."""
+
+    def __init__(self, disk: Disk, node: Node) -> None:
+        self._handle = DiskHandle(disk, node, StoreFailed)
+        self._identity = ("", 0)
+
+    @classmethod
+    async def open(cls, disk: Disk, node: Node, new_id: str) -> SimulatedStore:
+        """Begin a new term."""
+        store = cls(disk, node)
+        now = int(node.clock.wall().timestamp())
+        store._identity = await store.write(lambda connection: begin_term(connection, new_id, now))
+        return store
+
+    async def write(self, job: Callable[[Connection], Result]) -> Result:
+        """See `Database.write`."""
+        return await self._handle.write(lambda raw: job(Transaction(raw)))
+
+    async def read(self, job: Callable[[Connection], Result]) -> Result:
+        """See `Database.read`."""
+        return await self._handle.read(lambda raw: job(Transaction(raw)))
+
+    def has_room(self) -> bool:
+        """See `Database.has_room`."""
+        return True
+
+    async def controller_identity(self) -> tuple[str, int]:
+        """See `Store.controller_identity`."""
+        return self._identity
+
+    async def check(self) -> None:
+        """See `Store.check`."""
+
+    async def close(self) -> None:
+        """See `Store.close`."""
