@@ -44,6 +44,7 @@ from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord
 from seawall.engine.store import FleetStore
 from seawall.operations.system import PING
+from seawall.testing.ledger import MemoryDisk
 from seawall.wire.codec import encode_message
 from seawall.wire.join import CONTROLLER_SERVER_NAME
 from seawall.wire.messages import Completed, Execute
@@ -93,7 +94,8 @@ async def link(authority: CertificateAuthority, server: ssl.SSLContext | None) -
 
     agent_link = AgentLink(identity, clock, describe)
     # A ping asks nothing of Docker.
-    worker = Worker(cast(Docker, None), clock, agent_link.send, version="1.0")
+    ledger = MemoryDisk().ledger(AGENT_ID, clock)
+    worker = Worker(cast(Docker, None), clock, agent_link.send, ledger=ledger, version="1.0")
     agent = asyncio.create_task(agent_link.run(worker))
     await fleet.connected(AGENT_ID, clock.now() + 10.0)
     new_command_id = correlation_ids(clock)

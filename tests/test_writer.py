@@ -33,7 +33,7 @@ async def test_a_failed_checkpoint_ends_the_writing_but_not_what_was_committed(t
     def broken(_: sqlite3.Connection) -> None:
         raise OSError(5, "Input/output error")
 
-    writer = Writer(connect(tmp_path / "db"), "db", commit, broken, lambda _: failed.set())
+    writer = Writer(connect(tmp_path / "db"), "db", commit, broken, lambda _: failed.set(), failure=StoreFailed)
     await writer.run(lambda connection: connection.execute("INSERT INTO numbers VALUES (1)"))
     await failed.wait()
     assert writer.failed
@@ -43,7 +43,7 @@ async def test_a_failed_checkpoint_ends_the_writing_but_not_what_was_committed(t
 
 
 async def test_jobs_are_done_in_the_order_in_which_they_were_asked_for(tmp_path: Path) -> None:
-    writer = Writer(connect(tmp_path / "db"), "db", commit, nothing)
+    writer = Writer(connect(tmp_path / "db"), "db", commit, nothing, failure=StoreFailed)
     done: list[int] = []
     await asyncio.gather(*(writer.run(lambda _, n=n: done.append(n)) for n in range(1_000)))
     assert done == list(range(1_000))
@@ -60,7 +60,7 @@ async def test_a_batch_has_a_greatest_size(tmp_path: Path) -> None:
         assert gate.wait(20)
         commit(connection)
 
-    writer = Writer(connect(tmp_path / "db"), "db", held_up, nothing)
+    writer = Writer(connect(tmp_path / "db"), "db", held_up, nothing, failure=StoreFailed)
     began = threading.Event()
     first = asyncio.create_task(writer.run(lambda _: began.set()))
     await asyncio.to_thread(began.wait, 20)
@@ -82,7 +82,7 @@ async def test_only_so_many_wait_in_the_queue_and_the_others_get_their_turn(tmp_
         began.set()
         assert gate.wait(20)
 
-    writer = Writer(connect(tmp_path / "db"), "db", commit, nothing)
+    writer = Writer(connect(tmp_path / "db"), "db", commit, nothing, failure=StoreFailed)
     asked = [asyncio.create_task(writer.run(count)) for _ in range(MAX_WAITING + 500)]
     await asyncio.to_thread(began.wait, 20)
     assert writer._jobs.qsize() <= MAX_WAITING
@@ -98,7 +98,7 @@ async def test_only_so_many_wait_in_the_queue_and_the_others_get_their_turn(tmp_
 
 async def test_a_close_that_is_cancelled_can_be_asked_for_again(tmp_path: Path) -> None:
     gate = threading.Event()
-    writer = Writer(connect(tmp_path / "db"), "db", commit, nothing)
+    writer = Writer(connect(tmp_path / "db"), "db", commit, nothing, failure=StoreFailed)
     asked = asyncio.create_task(writer.run(lambda _: gate.wait(20)))
     await asyncio.sleep(0)
     closing = asyncio.create_task(writer.close())

@@ -8,7 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from seawall.agent.admission import Lanes, Slot, Turns
+from seawall.agent.admission import Lanes, Slot, turn
+from seawall.turns import Turns
 
 pytestmark = pytest.mark.asyncio
 
@@ -118,7 +119,7 @@ async def test_whoever_is_cancelled_in_the_moment_of_the_hand_over_passes_the_sl
 
 async def test_turns_at_one_key_are_taken_in_order_and_other_keys_wait_for_nobody() -> None:
     turns = Turns()
-    guests = [Guest(lambda key=key: turns.turn(key)) for key in ("a", "a", "b", None, None)]  # type: ignore[misc]  # a default binds it
+    guests = [Guest(lambda key=key: turn(turns, key)) for key in ("a", "a", "b", None, None)]  # type: ignore[misc]  # a default binds it
     await settle()
     assert inside(guests) == [0, 2, 3, 4]
     guests[0].leave.set()
@@ -130,7 +131,7 @@ async def test_turns_at_one_key_are_taken_in_order_and_other_keys_wait_for_nobod
 
 async def test_whoever_is_cancelled_in_the_moment_of_his_turn_passes_it_on() -> None:
     turns = Turns()
-    guests = [Guest(lambda: turns.turn("a")) for _ in range(3)]
+    guests = [Guest(lambda: turn(turns, "a")) for _ in range(3)]
     await settle()
     guests[0].leave.set()
     await asyncio.sleep(0)
@@ -143,7 +144,7 @@ async def test_whoever_is_cancelled_in_the_moment_of_his_turn_passes_it_on() -> 
 
 async def test_whoever_is_cancelled_while_waiting_for_a_turn_is_passed_over() -> None:
     turns = Turns()
-    guests = [Guest(lambda: turns.turn("a")) for _ in range(3)]
+    guests = [Guest(lambda: turn(turns, "a")) for _ in range(3)]
     await settle()
     guests[1].task.cancel()
     await settle()

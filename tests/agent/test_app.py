@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,27 +14,33 @@ from pathlib import Path
 import pytest
 
 from seawall.agent.identity import AgentIdentity, new_private_key
+from seawall.agent.ledger import LEDGER_FILE
 from seawall.controller.authority import CertificateAuthority
-from seawall.wire.messages import Goodbye, Ping, Pong
+from seawall.wire.messages import Execute, Goodbye, Ping, Pong
 from tests.agent.controller_double import CONTROLLER_ID, controller_double
 
 pytestmark = pytest.mark.asyncio
 
 PROGRAM = """
-import sys
+import resource, sys
 from pathlib import Path
 from seawall.agent.app import main
+if len(sys.argv) > 3:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
 sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
 """
 
 
-async def start(directory: Path, docker: str = "unix:///nowhere/docker.sock") -> asyncio.subprocess.Process:
+async def start(
+    directory: Path, docker: str = "unix:///nowhere/docker.sock", *file_limit: str
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         PROGRAM,
         str(directory),
         docker,
+        *file_limit,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -88,3 +95,37 @@ async def test_an_impossible_docker_address_is_refused_at_start(tmp_path: Path) 
     _, log = await agent.communicate()
     assert agent.returncode == 1
     assert "isn't on this host" in log.decode()
+
+
+async def test_a_damaged_ledger_is_refused_at_start_with_advice(tmp_path: Path) -> None:
+    authority = CertificateAuthority.open(tmp_path / "authority", datetime.now(UTC))
+    save_identity(tmp_path / "agent", "https://127.0.0.1:1", authority.ca_pem)
+    spoil(tmp_path / "agent" / LEDGER_FILE)
+    agent = await start(tmp_path / "agent")
+    _, log = await agent.communicate()
+    assert agent.returncode == 1
+    assert "move it away" in log.decode()
+    assert b"Traceback" not in log
+
+
+async def test_a_ledger_that_can_not_be_written_ends_the_process_and_nothing_was_done(tmp_path: Path) -> None:
+    authority = CertificateAuthority.open(tmp_path / "authority", datetime.now(UTC))
+    async with controller_double(authority.server_context()) as controller:
+        save_identity(tmp_path / "agent", controller.url, authority.ca_pem)
+        # The disk is full after the tables, and before the log can take what a session brings.
+        agent = await start(tmp_path / "agent", "unix:///nowhere/docker.sock", "32768")
+        visit = await controller.visit()
+        await visit.welcome()
+        for number in range(1, 40):
+            with contextlib.suppress(ConnectionError):
+                await visit.send(
+                    Execute(f"c{number}", f"a{number}", 1, "none", {"x": "y" * 999}, 9.0, 1, number)
+                )
+        _, log = await agent.communicate()
+        assert agent.returncode == 70, log.decode()
+        assert "the agent has to end" in log.decode()
+        assert b"Traceback" not in log
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(b"no ledger at all" * 100)

@@ -14,16 +14,29 @@ import pytest
 from seawall.agent.app import run_agent
 from seawall.agent.controller_socket import Dialler
 from seawall.agent.identity import AgentIdentity, new_private_key
+from seawall.agent.ledger import LedgerFailed
 from seawall.agent.link import AgentLink, AgentRevoked
-from seawall.agent.session import HostFacts
+from seawall.agent.session import ControllerSocket, End, HostFacts
 from seawall.agent.worker import Worker
 from seawall.controller.authority import CertificateAuthority
 from seawall.testing.clock import FakeClock
 from seawall.testing.dice import ScriptedDice
 from seawall.testing.docker import FakeDocker, Fault
 from seawall.testing.ledger import MemoryDisk
-from seawall.wire.codec import FRAME_LIMIT_BYTES
-from seawall.wire.messages import Complaint, Completed, Execute, Goodbye, Hello, Ping, Pong, Started, Welcome
+from seawall.wire.codec import FRAME_LIMIT_BYTES, decode_from_agent, encode_message
+from seawall.wire.messages import (
+    Acknowledge,
+    Challenge,
+    Complaint,
+    Completed,
+    Execute,
+    Goodbye,
+    Hello,
+    Ping,
+    Pong,
+    Started,
+    Welcome,
+)
 from tests.agent.controller_double import CONTROLLER_ID, ControllerDouble, Visit, controller_double, until
 
 pytestmark = pytest.mark.asyncio
@@ -63,9 +76,7 @@ class Host:
         self.link = AgentLink(self.identity, self.clock, self.describe, self.connected)
         self.disk = MemoryDisk()
         self.ledger = self.disk.ledger(self.identity.agent_id, self.clock)
-        self.worker = Worker(
-            self.docker, self.clock, self.link.send, ledger=self.ledger, version="0.1.0"
-        )
+        self.worker = Worker(self.docker, self.clock, self.link.send, ledger=self.ledger, version="0.1.0")
         self.task = asyncio.create_task(self.link.run(self.worker))
 
     async def describe(self) -> HostFacts:
@@ -112,9 +123,7 @@ def execute(
     **arguments: object,
 ) -> Execute:
     sequence = 1 if operation == "container_restart" else 0
-    return Execute(
-        "command-1", correlation_id, 1, operation, dict(arguments), 30.0, epoch, sequence, sent_at
-    )
+    return Execute("command-1", correlation_id, 1, operation, dict(arguments), 30.0, epoch, sequence, sent_at)
 
 
 async def test_the_hello_is_signed_over_the_fresh_nonce_and_says_what_the_agent_can(
@@ -388,6 +397,166 @@ async def test_a_message_that_no_frame_can_carry_is_its_senders_to_handle(
             host.link.send(Completed("command-1", "attempt-1", 1, response="x" * FRAME_LIMIT_BYTES))
         await visit.send(Ping(1))
         assert await visit.receive() == Pong(1)
+
+
+# The ledger in a session
+
+
+async def test_the_hello_says_how_far_the_ledger_goes_and_which_process_speaks(
+    authority: CertificateAuthority,
+) -> None:
+    async with hosting(authority) as host:
+        visit = await host.controller.visit()
+        hello = await visit.welcome(epoch=7)
+        await until(lambda: host.link.connected)
+        assert hello.ledger_id == host.ledger.standing.ledger_id
+        assert (hello.ledger_epoch, hello.watermark, hello.last_sequence, hello.unacknowledged) == (
+            0,
+            0,
+            0,
+            0,
+        )
+        await visit.send(execute("container_restart", 7, container="web"))
+        await visit.receive()
+        await visit.receive()
+        visit.vanish()
+        await host.waits_for()
+        again = await (await host.controller.visit()).welcome(epoch=8)
+        assert (again.ledger_id, again.instance) == (hello.ledger_id, hello.instance)
+        assert again.instance
+        assert (again.ledger_epoch, again.last_sequence, again.unacknowledged) == (7, 1, 1)
+
+
+async def test_a_controller_of_an_older_term_gets_no_signature_and_is_left_alone_for_a_while(
+    authority: CertificateAuthority, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with hosting(authority) as host:
+        await host.ledger.begin_session(3, 9)
+        visit = await host.controller.visit()
+        await visit.challenge(term=8)
+        await visit.over.wait()
+        assert visit.heard.empty()
+        assert await host.waits_for() >= 60.0
+        assert "stale controller" in caplog.text
+
+
+async def test_nothing_is_sent_or_executed_before_the_ledger_knows_of_the_session(
+    authority: CertificateAuthority,
+) -> None:
+    async with hosting(authority) as host:
+        visit = await host.controller.visit()
+        host.disk.open.clear()
+        await visit.welcome(epoch=2)
+        await visit.send(execute("container_list", 2))
+        await host.clock.settle()
+        assert not host.link.connected
+        assert host.docker.calls == []
+        host.disk.open.set()
+        assert isinstance(await visit.receive(), Completed)
+        assert host.ledger.standing.epoch == 2
+
+
+async def test_incident_7_a_result_outlives_its_session_until_it_is_acknowledged(
+    authority: CertificateAuthority,
+) -> None:
+    async with hosting(authority) as host:
+        visit = await host.open(epoch=1)
+        await visit.send(execute("container_restart", 1, container="web"))
+        await visit.receive()
+        first = await visit.receive()
+        visit.vanish()
+        await host.waits_for()
+        visit = await host.open(epoch=2)
+        again = await visit.receive()
+        assert isinstance(first, Completed)
+        assert isinstance(again, Completed)
+        assert (again.epoch, again.response, again.recorded) == (2, first.response, True)
+        assert again.origin is not None
+        await visit.send(Acknowledge([1], 1), Ping(1))
+        assert await visit.receive() == Pong(1)
+        visit.vanish()
+        await host.waits_for()
+        visit = await host.open(epoch=3)
+        await visit.send(Ping(2))
+        assert await visit.receive() == Pong(2), "and nothing came before it"
+        assert host.ledger.standing.watermark == 1
+
+
+async def test_a_welcome_moves_the_watermark(authority: CertificateAuthority) -> None:
+    async with hosting(authority) as host:
+        visit = await host.controller.visit()
+        await visit.challenge()
+        await visit.receive()
+        await visit.send(Welcome(4, 10.0, acknowledged_up_to=6))
+        await until(lambda: host.link.connected)
+        await visit.send(execute("container_restart", 4, container="web"))
+        refused = await visit.receive()
+        assert isinstance(refused, Completed)
+        assert refused.code == "outcome_unknown"
+        assert host.docker.effects == []
+
+
+async def test_a_command_that_was_held_up_on_the_way_does_not_begin(authority: CertificateAuthority) -> None:
+    async with hosting(authority) as host:
+        visit = await host.controller.visit()
+        await visit.challenge()
+        await visit.receive()
+        await visit.send(Welcome(1, 60.0, sent_at=500.0))
+        await until(lambda: host.link.connected)
+        await host.clock.advance(31.0)
+        await visit.send(execute("container_restart", 1, sent_at=500.5, container="web"))
+        late = await visit.receive()
+        assert isinstance(late, Completed)
+        assert (late.code, late.recorded) == ("deadline_exceeded", True)
+        assert host.docker.effects == []
+
+
+async def test_a_ledger_that_fails_ends_the_link(authority: CertificateAuthority) -> None:
+    async with hosting(authority) as host:
+        visit = await host.controller.visit()
+        host.disk.broken = LedgerFailed("input/output error")
+        await visit.welcome()
+        with pytest.raises(LedgerFailed, match="input/output error"):
+            await host.task
+
+
+async def test_another_transport_can_carry_the_session(authority: CertificateAuthority) -> None:
+    class Pipe:
+        def __init__(self) -> None:
+            self.inward: asyncio.Queue[bytes | str | End] = asyncio.Queue()
+            self.outward: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def receive(self) -> bytes | str | End:
+            return await self.inward.get()
+
+        async def send(self, frame: bytes) -> None:
+            self.outward.put_nowait(frame)
+
+        async def close(self) -> None:
+            closed.set()
+
+    async def dial() -> ControllerSocket | End:
+        return pipe
+
+    async def describe() -> HostFacts:
+        return HostFacts("1.0")
+
+    pipe, closed, clock = Pipe(), asyncio.Event(), FakeClock()
+    identity = AgentIdentity("agent-1", "web-1", "https://x", CONTROLLER_ID, {}, "", new_private_key())
+    link = AgentLink(identity, clock, describe, dial=dial)
+    ledger = MemoryDisk().ledger("agent-1", clock)
+    worker = Worker(FakeDocker(clock), clock, link.send, ledger=ledger, version="1.0")
+    running = asyncio.create_task(link.run(worker))
+    pipe.inward.put_nowait(encode_message(Challenge(b"n" * 32, CONTROLLER_ID, 1, "2030-01-01T00:00:00Z")))
+    assert isinstance(decode_from_agent(await pipe.outward.get()), Hello)
+    pipe.inward.put_nowait(encode_message(Welcome(1, 10.0)))
+    pipe.inward.put_nowait(encode_message(Ping(1)))
+    assert decode_from_agent(await pipe.outward.get()) == Pong(1)
+    pipe.inward.put_nowait(End("enough"))
+    await closed.wait()
+    running.cancel()
+    await asyncio.wait((running,))
+    await worker.close()
 
 
 async def test_a_door_that_is_not_for_agents_is_named(

@@ -10,7 +10,7 @@ import httpx
 
 from tests.chaos.intents import FINAL, Intent
 
-_AGAIN_SECONDS = 0.05
+_AGAIN_SECONDS, _LOOK_AGAIN_SECONDS = 0.05, 0.3
 _WAIT_SECONDS = 5
 _PAGE = 1_000
 
@@ -25,10 +25,8 @@ class Callers:
         self.refusals = 0
         """How often an answer was 503: nothing was accepted."""
 
-    async def __aenter__(self) -> Callers:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def aclose(self) -> None:
+        """No more requests."""
         await self._http.aclose()
 
     async def have_done(self, intent: Intent) -> None:
@@ -79,7 +77,7 @@ class Callers:
             ]
             if not open_ones or asyncio.get_running_loop().time() > last_moment:
                 return records
-            await asyncio.sleep(_AGAIN_SECONDS)
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     async def _post(self, intent: Intent) -> None:
         while True:

@@ -103,9 +103,9 @@ class Judgement:
 def judge(
     intents: Iterable[Intent],
     records: Mapping[str, Mapping[str, object]],
-    effects: Mapping[tuple[str, str], int],
+    effects: Callable[[Intent], int | None],
 ) -> Judgement:
-    """Hold the controller's records, by command_id, against the effects, counted by (operation, container id)."""
+    """Hold the controller's records, by command_id, against how often each was done; None: nobody can tell."""
     found = Judgement([], {}, 0, 0)
     for intent in intents:
         if intent.command_id is None:
@@ -114,7 +114,7 @@ def judge(
         if record is None:
             found.lies.append(f"{intent.key}: {intent.command_id} was accepted and is gone")
             continue
-        state, count = str(record["state"]), effects.get((intent.operation, intent.container_id), 0)
+        state, count = str(record["state"]), effects(intent)
         found.states[state] = found.states.get(state, 0) + 1
         found.verifiable += intent.verifiable
         found.doubtful += intent.verifiable and state == "UNKNOWN"
@@ -125,11 +125,11 @@ def judge(
     return found
 
 
-def _wrong(state: str, effects: int, told: list[str]) -> str | None:
-    if effects > 1:
-        return f"it is {state} and was done {effects} times"
+def _wrong(state: str, effects: int | None, told: list[str]) -> str | None:
     if state not in FINAL:
         return f"it never ended, it is {state}"
+    if effects is not None and effects > 1:
+        return f"it is {state} and was done {effects} times"
     if state == "SUCCEEDED" and effects == 0:
         return "it is SUCCEEDED and was never done"
     if state in _NEVER_DONE and effects:

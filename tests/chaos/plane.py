@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +61,8 @@ class FaultyPlane:
     async def judge(self, within_seconds: float) -> Judgement:
         """How everything ended, once it has."""
         records = await self.callers.all_final(self.intents, within_seconds)
-        return judge(self.intents, records, Counter(self.docker.effects))
+        effects = Counter(self.docker.effects)
+        return judge(self.intents, records, lambda intent: effects[intent.operation, intent.container_id])
 
     def _hold(self, _: str, name: str, running: bool) -> str:
         return self.docker.add(FakeContainer(name, running=running)).container_id
@@ -78,7 +79,7 @@ async def faulty_plane(directory: Path, seed: int) -> AsyncIterator[FaultyPlane]
         docker = FakeDocker(SystemClock(), [])
         async with (
             FaultProxy(running.agents.port, *tls, seed) as proxy,
-            Callers(running.api_url, token) as callers,
+            aclosing(Callers(running.api_url, token)) as callers,
             _agent(replace(identity, controller_url=proxy.url), docker, directory / "agent"),
         ):
             yield FaultyPlane(proxy, docker, callers, seed)

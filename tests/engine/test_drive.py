@@ -50,9 +50,13 @@ class ScriptedLink:
 
 
 class ScriptedJournal:
-    def __init__(self, log: list[str], *, broken: bool = False) -> None:
+    def __init__(self, log: list[str], *, broken: bool = False, on_record: str | None = None) -> None:
         self.log = log
         self.broken = broken
+        self.on_record = on_record
+
+    def prepared(self, command: Command) -> str | None:
+        return self.on_record
 
     async def attempt_started(self, command: Command, attempt: Attempt) -> None:
         if self.broken:
@@ -60,8 +64,11 @@ class ScriptedJournal:
         await asyncio.sleep(0)
         self.log.append(f"started {attempt.number}")
 
-    async def attempt_finished(self, command: Command, attempt: Attempt, outcome: Outcome) -> None:
+    def attempt_finished(self, command: Command, attempt: Attempt, outcome: Outcome) -> None:
         self.log.append(f"finished {attempt.number}")
+
+    async def waiting(self, command: Command) -> None:
+        self.log.append("waiting")
 
 
 class Engine:
@@ -127,6 +134,26 @@ async def test_nothing_is_sent_before_the_journal_has_it() -> None:
     engine.link.script = lambda attempt: log.append(f"sent {attempt.number}") or Outcome()
     await engine.start()
     assert log == ["started 1", "sent 1", "finished 1"]
+
+
+@pytest.mark.asyncio
+async def test_an_attempt_that_is_on_record_already_keeps_the_correlation_id_it_has_there() -> None:
+    engine = Engine()
+    engine.driver.journal = ScriptedJournal([], on_record="r-1")
+    await engine.start()
+    assert [attempt.correlation_id for attempt in engine.link.attempts] == ["r-1"]
+
+
+@pytest.mark.asyncio
+async def test_before_it_waits_it_has_the_journal_write_what_there_is() -> None:
+    engine, log = Engine(lambda attempt: Outcome() if attempt.number == 2 else NOT_SENT), []
+    engine.driver.journal = ScriptedJournal(log)
+    running = engine.start()
+    await engine.clock.advance(5.0)
+    assert log == ["started 1", "finished 1", "waiting"]
+    await engine.clock.advance(5.0)
+    assert (await running).success
+    assert log[3:] == ["started 2", "finished 2"]
 
 
 @pytest.mark.asyncio

@@ -126,6 +126,12 @@ class Clients:
         for number, plan in enumerate(plans):
             self._node.start(self._follow(plan, f"{plan.client}/{number}"))
 
+    def probe(self, agents: list[str]) -> None:
+        """Ask each agent something harmless: a circuit that is half open waits for that."""
+        for agent in agents:
+            request = CommandRequest("container_list", agent, {}, 5.0, 1, 10.0, requested_by="prober")
+            self._node.start(self._post("prober", f"prober {self._witness.order}", request))
+
     async def _follow(self, plan: Plan, reader: str) -> None:
         try:
             await asyncio.sleep(plan.at)

@@ -13,12 +13,13 @@ from seawall.testing.effects import Effect as Done
 from seawall.testing.effects import Work, executing
 from seawall.testing.faults import Fault, Latency
 from tests.simulation.clock import SimulatedClock
-from tests.simulation.history import Effect, Rare
+from tests.simulation.history import Effect, FaultKind, Place, Rare
 from tests.simulation.node import Node
 from tests.simulation.witness import Witness
 
 _QUICK_SECONDS, _SLOW_SECONDS = 0.01, 3.0
 _SLOW_SHARE = 0.15
+_NOTICED_SECONDS = 0.1
 
 
 class _Effects(list[Done]):
@@ -51,6 +52,7 @@ class SimulatedDocker(FakeDocker):
         self._witness = witness
         self._new_node = new_node
         self._node = new_node()
+        self._slow = 0
         self._began: dict[tuple[str, str], float] = {}
         self._names = {found.container_id: found.name for found in self.containers}
 
@@ -78,7 +80,26 @@ class SimulatedDocker(FakeDocker):
         self, work: Work, do: Callable[[Work], Awaitable[Any]], fault: Fault | None, timeout_seconds: float
     ) -> Any:
         # The daemon's work goes on when the agent's process is gone.
-        return await asyncio.shield(self._node.start(super()._serve(work, do, fault, timeout_seconds)))
+        serving = self._node.start(super()._serve(work, do, fault, timeout_seconds))
+        serving.add_done_callback(_look_away)
+        self._node.loop.call_later(_NOTICED_SECONDS, self._note_slow, serving)
+        return await asyncio.shield(serving)
+
+    def _note_slow(self, serving: asyncio.Task[Any]) -> None:
+        """Work that takes long is no fault of Docker's, but it may well outlast a command's time."""
+        if serving.done():
+            return
+        about = (FaultKind.OVERLOAD, Place.DOCKER, self.agent_id)
+        self._slow += 1
+        if self._slow == 1:
+            self._witness.fault(*about)
+
+        def over(_: object) -> None:
+            self._slow -= 1
+            if not self._slow:
+                self._witness.fault(*about, ended=True)
+
+        serving.add_done_callback(over)
 
     def _latency(self, operation: str) -> Latency:
         throw = self._random.random
@@ -103,7 +124,6 @@ class SimulatedDocker(FakeDocker):
             step=done.step,
             changed=done.changed,
         )
-        self._began[key] = now
 
     def _outsider(self, found: FakeContainer) -> None:
         now = self._node.loop.time()
@@ -116,6 +136,12 @@ class SimulatedDocker(FakeDocker):
             began_at=now,
             ended_at=now,
         )
+
+
+def _look_away(serving: asyncio.Task[Any]) -> None:
+    """Its failure may have nobody left to hear it."""
+    if not serving.cancelled():
+        serving.exception()
 
 
 def containers() -> list[FakeContainer]:

@@ -90,7 +90,7 @@ class Witness:
         """The number of the last event."""
         return len(self.events)
 
-    def tell(self, kind: type[E], **fields: object) -> E:
+    def tell(self, kind: type[E], /, **fields: object) -> E:
         """Something has happened, now."""
         event = kind(at=self._loop.time(), order=len(self.events) + 1, **fields)
         self.events.append(event)

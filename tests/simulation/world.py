@@ -118,6 +118,7 @@ class World:
                 break
             if self.loop.time() > healed_at + _PATIENCE_SECONDS:
                 self._bring_back()
+                self._clients.probe(self._circuits_not_closed())
         self._finish(healed_at + longest)
 
     # What the faults do to it
@@ -162,6 +163,12 @@ class World:
         )
 
     # How
+
+    def _circuits_not_closed(self) -> list[str]:
+        controller = self.controller
+        if controller is None or not controller.ready:
+            return []
+        return [guard.agent_id for guard in controller.guards if not guard.closed]
 
     def _bring_back(self) -> None:
         """What a person does about an agent that was told to stay away for long: start it again."""

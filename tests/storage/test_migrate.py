@@ -20,13 +20,13 @@ from seawall.storage.schema import metadata
 from seawall.storage.sqlite import SqliteStore
 from tests.storage.backends import command
 
-SECOND = '''
-"""The second."""
+NEXT = '''
+"""The next."""
 from alembic import op
 import sqlalchemy as sa
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 def upgrade():
     op.create_table("extra", sa.Column("number", sa.Integer))
@@ -58,7 +58,7 @@ def path(tmp_path: Path) -> Path:
 def migrations_with(tmp_path: Path, end: str) -> Path:
     migrations = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
-    (migrations / "versions" / "0002_second.py").write_text(SECOND.format(end=end), encoding="utf-8")
+    (migrations / "versions" / "0003_next.py").write_text(NEXT.format(end=end), encoding="utf-8")
     return migrations
 
 
@@ -79,7 +79,7 @@ def test_the_conditions_of_the_indexes_are_those_that_the_statements_show(path: 
     question = "SELECT name, sql FROM sqlite_master WHERE sql LIKE '%INDEX%WHERE%' ORDER BY name"
     with closing(connect(path)) as made, closing(connect(meant)) as expected:
         indexes = made.execute(question).fetchall()
-        assert len(indexes) == 3
+        assert len(indexes) == 4
         assert indexes == expected.execute(question).fetchall()
 
 
@@ -93,7 +93,7 @@ def test_a_later_migration_is_run_on_what_is_there(path: Path, tmp_path: Path) -
     migrate(partial(connect, path), "it", migrations_with(tmp_path, "pass"))
     with closing(connect(path)) as connection:
         assert connection.execute("SELECT term FROM controller").fetchall() == [(99,)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
 
 
 @pytest.mark.parametrize(
@@ -131,14 +131,14 @@ async def test_a_database_from_a_newer_version_is_refused_and_left_alone(path: P
     message = str(refused.value)
     assert str(path) in message
     assert "version 0042" in message
-    assert "up to 0001" in message
+    assert "up to 0002" in message
     assert "install the newer Seawall" in message
     assert content(path) == before
 
 
 @pytest.mark.asyncio
 async def test_a_store_works_on_what_the_migrations_made(path: Path) -> None:
-    store = await SqliteStore.open(path, SystemClock())
-    assert await store.controller_identity() == ("me", 8)
+    store = await SqliteStore.open(path, FakeClock(wall=datetime.fromtimestamp(1_900_000_000, UTC)))
+    assert await store.controller_identity() == ("me", 1_900_000_000)
     await store.accept(command())
     await store.close()

@@ -21,6 +21,7 @@ from seawall.clock import SystemClock
 from seawall.core.command import CommandState
 from seawall.engine.store import StoreFailed, StoreFull
 from seawall.storage import commands as command_statements
+from seawall.storage import fleet as fleet_statements
 from seawall.storage.schema import controller
 from seawall.storage.sqlite import LOG_BYTES, RESERVE_BYTES, SqliteStore, commit
 from seawall.storage.statements import Connection, Row, Statement
@@ -30,6 +31,10 @@ pytestmark = pytest.mark.asyncio
 
 Commit = Callable[[sqlite3.Connection], object]
 
+PARAMETERS = {
+    **{"id": "c-1", "key": "key", "agent": "a-1", "now": 0, "new_state": "UNKNOWN"},
+    **{"state": "UNKNOWN", "error_code": "outcome_unknown", "error": "it is lost"},
+}
 BREAK_IT = Statement(update(controller), ["term"])
 
 
@@ -146,7 +151,11 @@ async def test_a_path_may_hold_any_character(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "evidence"),
     [
-        (command_statements._OPEN_COMMANDS, "ix_commands_open"),
+        (command_statements._OPEN_COMMANDS, "ix_commands_agent_id_sequence"),
+        (command_statements._UNSETTLED, "ix_commands_unsettled"),
+        (fleet_statements._FIRST_UNSETTLED, "ix_commands_unsettled"),
+        (fleet_statements._LOSE, "ix_commands_unsettled"),
+        (fleet_statements._RECORDED_UP_TO, "ix_commands_recorded"),
         (command_statements._COMMAND_BY_KEY, "uq_commands_idempotency_key"),
         (command_statements._COMMAND, "command_id=?"),
     ],
@@ -158,7 +167,7 @@ async def test_the_questions_of_the_hot_path_use_their_index(
         await store.accept(command())
     with closing(sqlite3.connect(tmp_path / "seawall.db")) as connection:
         question = statement.text(dialect(paramstyle="named"))
-        plan = connection.execute(f"EXPLAIN QUERY PLAN {question}", {"id": "c-1", "key": "key"}).fetchall()
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {question}", PARAMETERS).fetchall()
     assert "SEARCH" in str(plan) or "USING INDEX" in str(plan)
     assert evidence in str(plan)
 

@@ -17,8 +17,9 @@ from seawall.clock import SystemClock
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.operation import check_arguments
 from seawall.operations.registry import OPERATIONS
+from seawall.testing.ledger import MemoryDisk
 from seawall.wire.codec import encode_message
-from seawall.wire.messages import Cancel, Completed, Execute, FromAgent, Ping, Pong
+from seawall.wire.messages import Cancel, Completed, Execute, FromAgent, Ping, Pong, Started
 from tests.system.engine import IMAGE, Engine
 
 pytestmark = [pytest.mark.docker, pytest.mark.asyncio]
@@ -67,16 +68,30 @@ class Agent:
 
     def __init__(self, docker: AioDocker) -> None:
         self.answers: asyncio.Queue[FromAgent] = asyncio.Queue()
-        self.worker = Worker(docker, SystemClock(), self.answers.put_nowait, version="test")
+        clock = SystemClock()
+        ledger = MemoryDisk().ledger("agent", clock)
+        self.worker = Worker(docker, clock, self.answers.put_nowait, ledger=ledger, version="test")
+        self.count = 0
 
-    def give(self, operation: str, remaining_seconds: float = 20.0, **arguments: object) -> None:
+    async def give(self, operation: str, remaining_seconds: float = 20.0, **arguments: object) -> str:
+        """A new command; its id."""
+        if self.count == 0:
+            await self.worker.begin_session(1, 1)
+            self.worker.resend()
+        self.count += 1
+        command_id = f"command-{self.count}"
+        sequence = self.count if OPERATIONS[operation].changes else 0
         self.worker.execute(
-            Execute("command", "attempt", 1, operation, dict(arguments), remaining_seconds, 1)
+            Execute(command_id, "attempt", 1, operation, dict(arguments), remaining_seconds, 1, sequence)
         )
+        return command_id
 
     async def answer(self) -> FromAgent:
         async with asyncio.timeout(30):
-            return await self.answers.get()
+            answer = await self.answers.get()
+            while isinstance(answer, Started):
+                answer = await self.answers.get()
+            return answer
 
     async def verdict(self) -> tuple[str | None, str]:
         completed = await self.answer()
@@ -211,30 +226,34 @@ async def test_a_killed_daemon_is_unreachable_and_serves_again_after_its_start(
 ) -> None:
     docker_engine.run_container("web")
     agent = Agent(docker)
-    agent.give("container_list")
+    await agent.give("container_list")
     assert (await agent.verdict())[0] is None
     docker_engine.kill()
-    agent.give("container_list")
+    await agent.give("container_list")
     assert await agent.verdict() == ("docker_error", "docker_unreachable")
-    agent.give("container_restart", container="web")
+    await agent.give("container_restart", container="web")
     assert await agent.verdict() == ("docker_error", "docker_unreachable")
     agent.worker.ping(Ping(1, docker=True))
     assert await agent.answer() == Pong(1, docker=False)
     docker_engine.start()
-    agent.give("container_restart", container="web", grace_seconds=0)
+    await agent.give("container_restart", container="web", grace_seconds=0)
     assert await agent.verdict() == (None, "none")
 
 
-async def test_a_daemon_killed_during_a_stop_leaves_doubt(docker_engine: Engine, docker: AioDocker) -> None:
+async def test_a_daemon_killed_during_a_stop_leaves_doubt_until_it_is_back(
+    docker_engine: Engine, docker: AioDocker
+) -> None:
     # As process 1 it ignores SIGTERM, so that the stop takes its whole grace.
     docker_engine.run_container("stubborn")
     agent = Agent(docker)
-    agent.give("container_stop", container="stubborn", grace_seconds=15)
+    await agent.give("container_stop", 8.0, container="stubborn", grace_seconds=15)
     while not docker._changes:  # noqa: ASYNC110 - until the call is on its way
         await asyncio.sleep(0)
     await ping_until_the_stop_is_there(docker)
     await asyncio.to_thread(docker_engine.kill)
     assert await agent.verdict() == ("docker_error", "docker_failed")
+    await asyncio.to_thread(docker_engine.start)
+    assert await agent.verdict() == (None, "none"), "the new daemon has ended what it found running"
 
 
 async def test_a_paused_daemon_is_silent_and_a_change_has_provably_not_begun(
@@ -243,14 +262,14 @@ async def test_a_paused_daemon_is_silent_and_a_change_has_provably_not_begun(
     docker_engine.run_container("web")
     agent = Agent(docker)
     docker_engine.pause()
-    agent.give("container_list", 1.0)
+    await agent.give("container_list", 1.0)
     assert await agent.verdict() == ("timeout", "docker_silent")
-    agent.give("container_restart", 1.0, container="web")
+    await agent.give("container_restart", 1.0, container="web")
     assert await agent.verdict() == ("docker_error", "docker_unreachable")
     agent.worker.ping(Ping(1, docker=True))
     assert await agent.answer() == Pong(1, docker=False)
     docker_engine.resume()
-    agent.give("container_restart", container="web", grace_seconds=0)
+    await agent.give("container_restart", container="web", grace_seconds=0)
     assert await agent.verdict() == (None, "none")
 
 
@@ -267,16 +286,16 @@ async def test_incident_54_a_cancelled_stop_still_gives_the_container_its_grace(
 ) -> None:
     docker_engine.run_container("stubborn")
     agent = Agent(docker)
-    agent.give("container_stop", container="stubborn", grace_seconds=2)
+    stop = await agent.give("container_stop", container="stubborn", grace_seconds=2)
     while not docker._changes:  # noqa: ASYNC110 - until the call is on its way
         await asyncio.sleep(0)
     await ping_until_the_stop_is_there(docker)
-    agent.worker.cancel(Cancel("command", "attempt"))
-    assert await agent.verdict() == ("cancelled", "heard")
+    agent.worker.cancel(Cancel(stop, "attempt"))
     state = docker_engine.inspect_container("stubborn")["State"]
     assert isinstance(state, dict)
     assert state["Running"] is True, "it was killed at once, without its grace"
-    agent.give("container_start", container="stubborn")
+    await agent.give("container_start", container="stubborn")
+    assert await agent.verdict() == (None, "none"), "the stop's true end"
     assert await agent.verdict() == (None, "none")
     state = docker_engine.inspect_container("stubborn")["State"]
     assert isinstance(state, dict)

@@ -26,8 +26,11 @@ Decode = Callable[[bytes], object]
 DECODERS: dict[str, Decode] = {"controller": decode_from_controller, "agent": decode_from_agent}
 
 
-def vectors() -> list[dict[str, object]]:
-    return [json.loads(path.read_text(encoding="utf-8")) for path in GOLDEN]
+FIRST_VERSION = sorted((Path(__file__).parent / "golden" / "first_version").glob("*.json"))
+
+
+def vectors(paths: list[Path] = GOLDEN) -> list[dict[str, object]]:
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
 @pytest.mark.parametrize("vector", vectors(), ids=[path.stem for path in GOLDEN])
@@ -41,6 +44,23 @@ def test_a_golden_frame_is_understood_as_ever(vector: dict[str, str]) -> None:
 def test_a_golden_message_is_encoded_as_ever(vector: dict[str, str]) -> None:
     message = msgspec.convert(vector["fields"], getattr(messages, vector["message"]))
     assert encode_message(message).hex() == vector["frame"]
+
+
+@pytest.mark.parametrize("vector", vectors(FIRST_VERSION), ids=[path.stem for path in FIRST_VERSION])
+def test_a_frame_of_the_first_version_is_understood_and_what_is_new_has_its_default(
+    vector: dict[str, str],
+) -> None:
+    message = DECODERS[vector["from"]](bytes.fromhex(vector["frame"]))
+    assert message == msgspec.convert(vector["fields"], getattr(messages, vector["message"]))
+    assert msgspec.to_builtins(message).items() >= dict(vector["fields"]).items()
+
+
+@pytest.mark.parametrize("vector", vectors(FIRST_VERSION), ids=[path.stem for path in FIRST_VERSION])
+def test_incident_58_the_fields_of_the_first_version_come_first_and_in_their_order(
+    vector: dict[str, str],
+) -> None:
+    fields = [field.encode_name for field in msgspec.structs.fields(getattr(messages, vector["message"]))]
+    assert ["type", *fields][: len(vector["fields"])] == list(dict(vector["fields"]))
 
 
 def test_there_is_a_golden_frame_of_every_message_and_sender() -> None:

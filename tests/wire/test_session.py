@@ -7,6 +7,7 @@ import pytest
 from seawall.wire.messages import (
     PROTOCOL_MAX,
     PROTOCOL_MIN,
+    Acknowledge,
     Cancel,
     Challenge,
     Complaint,
@@ -20,6 +21,7 @@ from seawall.wire.messages import (
     Ping,
     Pong,
     Progress,
+    Started,
     Welcome,
 )
 from seawall.wire.session import ProtocolError, Session, SessionState, common_protocol
@@ -29,8 +31,10 @@ MESSAGES: dict[str, Message] = {
     "hello": Hello("agent-1", b"s", 1, "0.1.0"),
     "welcome": Welcome(1, 10.0),
     "execute": Execute("c-1", "x-1", 1, "ping", {}, 30.0, 1),
+    "started": Started("c-1", "x-1", 1, 1),
     "progress": Progress("x-1", "half"),
     "completed": Completed("c-1", "x-1", 1),
+    "acknowledge": Acknowledge([1], 1),
     "cancel": Cancel("c-1", "x-1"),
     "ping": Ping(1),
     "pong": Pong(1),
@@ -43,7 +47,13 @@ TABLE = {
     "challenged": {"hello": "proving", "goodbye": "closed"},
     "proving": {"welcome": "open", "goodbye": "closed"},
     "open": {
-        **dict.fromkeys(["execute", "progress", "completed", "cancel", "ping", "pong", "complaint"], "open"),
+        **dict.fromkeys(
+            [
+                *("execute", "started", "progress", "completed", "acknowledge", "cancel"),
+                *("ping", "pong", "complaint"),
+            ],
+            "open",
+        ),
         "goodbye": "closed",
     },
     "closed": {},

@@ -13,6 +13,7 @@ from msgspec import Struct
 from seawall.clock import Timer
 from seawall.core.command import Outcome
 from seawall.core.errors import CommandErrorCode
+from seawall.turns import Turns
 
 
 class Slot:
@@ -151,31 +152,16 @@ class Admission:
             self._inside[guest.urgent] -= 1
 
 
-class Turns:
-    """One at a time for each key, in order of arrival. A key that nobody wants takes no room."""
-
-    def __init__(self) -> None:
-        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
-
-    def __len__(self) -> int:
-        return len(self._queues)
-
-    @asynccontextmanager
-    async def turn(self, key: str | None) -> AsyncIterator[None]:
-        """Wait for one's turn at `key`; None is no key, and waits for nobody."""
-        if key is None:
-            yield
-            return
-        queue = self._queues.setdefault(key, deque())
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue.append(mine)
-        try:
-            if queue[0] is not mine:
-                await mine
-            yield
-        finally:
-            queue.remove(mine)
-            if not queue:
-                del self._queues[key]
-            elif not queue[0].done():
-                queue[0].set_result(None)
+@asynccontextmanager
+async def turn(turns: Turns, key: str | None) -> AsyncIterator[None]:
+    """Wait for one's turn at `key`; None is no key, and waits for nobody."""
+    if key is None:
+        yield
+        return
+    place = turns.join(key)
+    try:
+        if not place.ready.done():
+            await place.ready
+        yield
+    finally:
+        place.leave()

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import ParamSpec
 
-from seawall.agent.admission import Admission, Turns
+from seawall.agent.admission import Admission, turn
 from seawall.agent.answers import (
     bug,
     failed,
@@ -39,6 +39,7 @@ from seawall.agent.verification import Case, Verification
 from seawall.clock import Clock
 from seawall.core.command import Outcome
 from seawall.core.errors import CommandErrorCode, verdict
+from seawall.turns import Turns
 from seawall.wire.messages import Cancel, Execute, FromAgent
 
 _TIMEOUT_SECONDS = 30.0  # of a call for an operation that this version doesn't know
@@ -234,11 +235,11 @@ class Changes:
     # A command's way
 
     async def _work(self, job: Job) -> None:
-        async with self._names.turn(job.container):
+        async with turn(self._names, job.container):
             try:
                 job.slot = await self._admission.wait(job)
                 target = await self._resolve(job)
-                async with self._ids.turn(target.container_id if target is not None else None):
+                async with turn(self._ids, target.container_id if target is not None else None):
                     await self._conclude(job, await self._change(job, target))
             except DockerFailure as failure:
                 # Only a question was asked so far, so that a doubt is none.
@@ -257,8 +258,8 @@ class Changes:
         if case is None:
             return
         container_id = case.pre_image.get("id")
-        turn_by_id = self._ids.turn(container_id if isinstance(container_id, str) else None)
-        async with self._names.turn(job.container), turn_by_id:
+        turn_by_id = turn(self._ids, container_id if isinstance(container_id, str) else None)
+        async with turn(self._names, job.container), turn_by_id:
             await self._conclude(job, await self._verification.decide(case))
 
     async def _resolve(self, job: Job) -> Target | None:

@@ -7,50 +7,24 @@ from collections.abc import Mapping
 
 import msgspec
 
-from seawall.clock import Clock, moment_of
+from seawall.clock import Clock
 from seawall.core.command import Attempt, Command, CommandResult, CommandState, Outcome, Source
 from seawall.core.dispatch import Dispatch
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.core.events import CommandFinished
-from seawall.core.retry import DEFAULT_RETRY_POLICY, RetryPolicy
 from seawall.engine.backlog import Backlog
 from seawall.engine.drive import Driver
 from seawall.engine.fleet import Fleet, LedgerResult
 from seawall.engine.notices import Bus, Notice
 from seawall.engine.records import AttemptRecord, CommandRecord, command_document
+from seawall.engine.run import Run, command_of, key_of, policy_of
 from seawall.engine.settlement import Settlement
 from seawall.engine.store import CommandStore, IdempotencyConflict, StoreFailed, StoreFull
-from seawall.operations.operation import Operation
 from seawall.operations.registry import OPERATIONS
 from seawall.turns import Place, Turns
 
 _EXPIRING_AT_ONCE = 256
 _SHOWN_RUNNING_AFTER_SECONDS = 0.25
-
-
-class _Run:
-    """A command on its way. `word` is what ended it from outside, `prepared` the id of an attempt on record."""
-
-    __slots__ = ("attempt", "concluding", "dispatch", "place", "prepared", "record", "result", "task", "word")
-
-    def __init__(self, record: CommandRecord, dispatch: Dispatch, place: Place | None) -> None:
-        self.record = record
-        self.dispatch = dispatch
-        self.place = place
-        self.prepared: str | None = None
-        self.attempt: Attempt | None = None
-        self.word: Outcome | None = None
-        self.concluding = False
-        self.result: asyncio.Future[CommandRecord] = asyncio.get_running_loop().create_future()
-        self.task: asyncio.Task[None] | None = None
-
-    def end(self, word: Outcome) -> bool:
-        """Stop driving it: this is how it ended. False if it is ending already."""
-        if self.concluding or self.word is not None or self.task is None:
-            return False
-        self.word = word
-        self.task.cancel()
-        return True
 
 
 class Dispatcher:
@@ -64,7 +38,7 @@ class Dispatcher:
         self._clock = clock
         self.settlement = Settlement(store, fleet, bus, clock, driver.emit)
         self._backlog = Backlog(clock, self._due)
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, Run] = {}
         self._open_by_agent: dict[str, int] = {}
         self._turns = Turns()
         self._taking_up: dict[str, asyncio.Task[None]] = {}
@@ -169,13 +143,15 @@ class Dispatcher:
         run = self._runs[command.command_id]
         run.attempt = None
         self._begun.pop(command.command_id, None)
-        self._end_attempt(run.record, outcome)
+        run.end_attempt(outcome, self._clock.wall())
 
     async def waiting(self, command: Command) -> None:
         """See `Journal.waiting`."""
-        record = self._runs[command.command_id].record
-        if record.attempts and record.attempts[-1].finished_at is not None:
-            await self._store.finish_attempt(command.command_id, msgspec.structs.replace(record.attempts[-1]))
+        run = self._runs[command.command_id]
+        last = run.record.attempts[-1] if run.record.attempts else None
+        ended = msgspec.structs.replace(last) if last is not None and last.finished_at is not None else None
+        decisions, run.decisions = run.decisions, []
+        await self._store.finish_attempt(command.command_id, ended, decisions)
 
     # fleet.AgentListener
 
@@ -262,22 +238,22 @@ class Dispatcher:
         operation = OPERATIONS.get(record.operation)
         earlier = 0 if prepared is not None else len(record.attempts)
         in_doubt = earlier > 0 and (operation is None or operation.changes)
-        command = _command(record, operation, self._clock)
-        dispatch = Dispatch(command, _policy(record), attempts=earlier, in_doubt=in_doubt)
-        key = _key(record, operation) if operation is not None else None
-        run = _Run(record, dispatch, self._turns.join(key) if key is not None else None)
+        command = command_of(record, operation, self._clock)
+        dispatch = Dispatch(command, policy_of(record), attempts=earlier, in_doubt=in_doubt)
+        key = key_of(record, operation) if operation is not None else None
+        run = Run(record, dispatch, self._turns.join(key) if key is not None else None)
         run.prepared = prepared
         self._runs[record.command_id] = run
         self._open_by_agent[record.agent_id] = self._open_by_agent.get(record.agent_id, 0) + 1
         run.task = self._tasks.create_task(self._run(run), name=f"command {record.command_id}")
 
-    async def _run(self, run: _Run) -> None:
+    async def _run(self, run: Run) -> None:
         record = run.record
         try:
             result = await self._result(run)
             run.concluding = True
             self._begun.pop(record.command_id, None)
-            await self.settlement.conclude(record, result)
+            await self.settlement.conclude(record, result, run.decisions)
             run.result.set_result(record)
         finally:
             run.result.cancel()
@@ -290,7 +266,7 @@ class Dispatcher:
             else:
                 del self._open_by_agent[record.agent_id]
 
-    async def _result(self, run: _Run) -> CommandResult:
+    async def _result(self, run: Run) -> CommandResult:
         try:
             if run.place is not None and not run.place.ready.done():
                 await self._turn(run.place, run.dispatch.command.deadline)
@@ -307,9 +283,10 @@ class Dispatcher:
         if run.prepared is not None:
             # It was to be sent at once, and wasn't.
             code = result.error_code or CommandErrorCode.UNKNOWN_ERROR
-            self._end_attempt(run.record, Outcome(code, result.error, circumstance=Circumstance.NOT_SENT))
+            outcome = Outcome(code, result.error, circumstance=Circumstance.NOT_SENT)
+            run.end_attempt(outcome, self._clock.wall())
         elif run.attempt is not None and run.word is not None:
-            self._end_attempt(run.record, run.word)
+            run.end_attempt(run.word, self._clock.wall())
         return result
 
     async def _turn(self, place: Place, deadline: float) -> None:
@@ -319,13 +296,6 @@ class Dispatcher:
             await place.ready
         finally:
             timer.cancel()
-
-    def _end_attempt(self, record: CommandRecord, outcome: Outcome) -> None:
-        attempt = record.attempts[-1]
-        attempt.finished_at = self._clock.wall()
-        attempt.error_code = outcome.code.value if outcome.code is not None else None
-        attempt.circumstance = outcome.circumstance.value
-        attempt.error = outcome.error
 
     def _take_up(self, agent_id: str) -> asyncio.Task[None] | None:
         """Start what was left open for an agent; the task that does, if there is anything to do."""
@@ -365,45 +335,12 @@ class Dispatcher:
         if begun and self._tasks is not None:
             self._tasks.create_task(self._store.running(list(begun)), name="show running")
 
-    def _spawn_take(self, agent_id: str, result: LedgerResult, run: _Run | None) -> None:
+    def _spawn_take(self, agent_id: str, result: LedgerResult, run: Run | None) -> None:
         if self._tasks is not None:
             self._tasks.create_task(self._take(agent_id, result, run), name=f"result {result.command_id}")
 
-    async def _take(self, agent_id: str, result: LedgerResult, run: _Run | None) -> None:
+    async def _take(self, agent_id: str, result: LedgerResult, run: Run | None) -> None:
         if run is not None:
             await asyncio.wait((run.result,))
         self._backlog.remove(agent_id, result.command_id)
         await self.settlement.take(agent_id, result)
-
-
-def _key(record: CommandRecord, operation: Operation) -> str | None:
-    """Whose order a command keeps: that of the changes of one container, as it was named."""
-    if operation.container is None or not operation.changes:
-        return None
-    return f"{record.agent_id}/{record.arguments.get(operation.container)}"
-
-
-def _policy(record: CommandRecord) -> RetryPolicy:
-    return msgspec.structs.replace(DEFAULT_RETRY_POLICY, max_attempts=record.max_attempts)
-
-
-def _command(record: CommandRecord, operation: Operation | None, clock: Clock) -> Command:
-    command = Command(
-        record.command_id,
-        record.operation,
-        record.agent_id,
-        record.arguments,
-        timeout_seconds=record.timeout_seconds,
-        deadline=moment_of(clock, record.deadline_at),
-        waits_for_agent=record.queue,
-        priority=1,
-        sequence=record.sequence,
-    )
-    if operation is None:
-        return command  # of a newer version: only its agent may know it
-    return msgspec.structs.replace(
-        command,
-        safety=operation.safety,
-        touches_docker=operation.touches_docker,
-        priority=0 if operation.lane.value == "control" else 1,
-    )

@@ -64,21 +64,25 @@ class Driver:
                 now = clock.now()
                 step = dispatch.on_outcome(outcome, now, clock.dice)
                 continue
-            if self.journal is not None:
-                await self.journal.waiting(command)
             if isinstance(step, Park):
                 self.emit(CommandParked(now, command, step.until))
+                await self._note_wait(command)
                 await self._link.connected(command.agent_id, step.until)
             else:
                 waits = RetryScheduled(
                     now, command, dispatch.attempts, dispatch.max_attempts, step.until - now, step.outcome
                 )
                 self.emit(waits)
+                await self._note_wait(command)
                 await clock.sleep_until(step.until)
             now = clock.now()
             step = dispatch.on_wake(now)
         self.emit(CommandFinished(now, command, step.result))
         return step.result
+
+    async def _note_wait(self, command: Command) -> None:
+        if self.journal is not None:
+            await self.journal.waiting(command)
 
     async def _attempt(self, command: Command, step: Send, now: float) -> Outcome:
         guard = self.guards.of(command.agent_id)

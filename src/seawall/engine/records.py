@@ -22,12 +22,21 @@ class AttemptRecord(Struct):
     error: str | None = None
 
 
+class DecisionRecord(Struct, frozen=True):
+    """Something that was decided about a command: `kind` says what, `content` why, in plain values."""
+
+    at: datetime
+    kind: str
+    content: dict[str, object] = field(default_factory=dict)
+
+
 class CommandRecord(Struct):
     """An accepted command and what became of it. `deadline_at` is when nothing more is started.
 
     `sequence` counts the agent's changing commands from 1, it is 0 for a read. `settled` says that the state is the
     last word: an UNKNOWN that isn't may still be told by the agent's ledger; `recorded` says that the ledger told it.
     `evidence` is what can be shown of an UNKNOWN; `resolved_by` said by hand what it was, and why in `resolution`.
+    `stopped_by` is what kept a retry from following.
     """
 
     command_id: str
@@ -55,6 +64,7 @@ class CommandRecord(Struct):
     settled: bool = False
     recorded: bool = False
     evidence: dict[str, object] | None = None
+    stopped_by: str | None = None
     resolved_by: str = ""
     resolution: str = ""
     attempts: list[AttemptRecord] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -15,7 +16,7 @@ from seawall.engine.fleet import Fleet, LedgerResult
 from seawall.engine.notices import Bus, Notice
 from seawall.engine.ports import Subscriber
 from seawall.engine.reconciler import Reconciler
-from seawall.engine.records import CommandRecord, command_document
+from seawall.engine.records import CommandRecord, DecisionRecord, command_document
 from seawall.engine.store import CommandStore
 from seawall.engine.watermarks import Watermarks
 from seawall.operations.registry import OPERATIONS
@@ -37,10 +38,12 @@ class Settlement:
         self.foreign_results = 0
         """Results of commands that belong to another agent."""
 
-    async def conclude(self, record: CommandRecord, result: CommandResult) -> None:
-        """A command has its result."""
+    async def conclude(
+        self, record: CommandRecord, result: CommandResult, decisions: Sequence[DecisionRecord] = ()
+    ) -> None:
+        """A command has its result, and these decisions aren't written yet."""
         apply_result(record, result, self._clock.wall())
-        await self._store.finish(record)
+        await self._store.finish(record, decisions)
         self._over(record)
         if record.state is CommandState.UNKNOWN and not record.settled:
             self.reconciler.add(record.agent_id, record.command_id)
@@ -82,7 +85,9 @@ class Settlement:
             session.acknowledge(sequence, self.watermarks.up_to(agent_id))
 
     async def _settled(self, record: CommandRecord) -> bool:
-        if not await self._store.settle(record):
+        said = {"state": record.state.value, "by": record.resolved_by, "reason": record.resolution}
+        decision = DecisionRecord(self._clock.wall(), "settled", said)
+        if not await self._store.settle(record, [decision]):
             return False
         self._over(record)
         self.reconciler.remove(record.agent_id, record.command_id)
@@ -149,6 +154,7 @@ def apply_result(record: CommandRecord, result: CommandResult, finished_at: date
     record.retry_after_seconds = result.retry_after_seconds
     record.finished_at = finished_at
     record.recorded = result.recorded
+    record.stopped_by = result.stopped_by.value if result.stopped_by is not None else None
     if never_admitted(result):
         record.idempotency_key = None
 

@@ -16,6 +16,7 @@ from seawall.engine.records import (
     AgentRecord,
     AttemptRecord,
     CommandRecord,
+    DecisionRecord,
     JoinTokenRecord,
     LedgerFacts,
     SessionGrant,
@@ -69,20 +70,25 @@ class CommandStore(Protocol):
     async def start_attempt(self, command_id: str, attempt: AttemptRecord) -> None:
         """Add an attempt and make the command DISPATCHED."""
 
-    async def finish_attempt(self, command_id: str, attempt: AttemptRecord) -> None:
-        """Fill in how an attempt ended, by its number."""
+    async def finish_attempt(
+        self, command_id: str, attempt: AttemptRecord | None, decisions: Sequence[DecisionRecord] = ()
+    ) -> None:
+        """Fill in how an attempt ended, by its number, and add what was decided."""
 
     async def running(self, command_ids: Sequence[str]) -> None:
         """Make those of them RUNNING that are DISPATCHED."""
 
-    async def finish(self, record: CommandRecord) -> bool:
-        """Write how a command ended: its state and what belongs to it, and the end of its last attempt.
+    async def finish(self, record: CommandRecord, decisions: Sequence[DecisionRecord] = ()) -> bool:
+        """Write how a command ended: its state and what belongs to it, the end of its last attempt, and decisions.
 
         Its idempotency key is released if the record has none any more. A command that is final already stays as it is:
         False.
         """
 
-    async def settle(self, record: CommandRecord) -> bool:
+    async def decisions(self, command_id: str) -> list[DecisionRecord]:
+        """What was decided about a command, in order."""
+
+    async def settle(self, record: CommandRecord, decisions: Sequence[DecisionRecord] = ()) -> bool:
         """Write what an UNKNOWN command turned out to be, or what is shown of it now.
 
         False, and nothing is changed, if it isn't UNKNOWN any more.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from seawall.core.command import CommandState
-from seawall.engine.records import AttemptRecord, CommandRecord, Unsettled
+from seawall.engine.records import AttemptRecord, CommandRecord, DecisionRecord, Unsettled
 from seawall.storage.statements import (
     Row,
     to_json,
@@ -47,6 +47,7 @@ class CommandRow(NamedTuple):
     settled: bool
     recorded: bool
     evidence: str | None
+    stopped_by: str | None
     resolved_by: str
     resolution: str
 
@@ -59,6 +60,15 @@ class UnsettledRow(NamedTuple):
     agent_sequence: int
     state: str
     deadline_at: int
+
+
+class DecisionRow(NamedTuple):
+    """A row of `decisions`, without its place in the order."""
+
+    command_id: str
+    at: int
+    kind: str
+    content: str
 
 
 class AttemptRow(NamedTuple):
@@ -89,6 +99,7 @@ def end_of(record: CommandRecord) -> dict[str, object]:
         "settled": record.settled,
         "recorded": record.recorded,
         "evidence": to_optional_json(record.evidence),
+        "stopped_by": record.stopped_by,
         "keep_key": int(record.idempotency_key is not None),
     }
 
@@ -133,6 +144,7 @@ def command_row(record: CommandRecord) -> dict[str, object]:
         "settled": record.settled,
         "recorded": record.recorded,
         "evidence": to_optional_json(record.evidence),
+        "stopped_by": record.stopped_by,
         "resolved_by": record.resolved_by,
         "resolution": record.resolution,
     }
@@ -181,6 +193,7 @@ def to_command(found: Row) -> CommandRecord:
         settled=bool(row.settled),
         recorded=bool(row.recorded),
         evidence=None if row.evidence is None else msgspec.json.decode(row.evidence, type=dict[str, object]),
+        stopped_by=row.stopped_by,
         resolved_by=row.resolved_by,
         resolution=row.resolution,
     )
@@ -203,4 +216,22 @@ def to_attempt(row: AttemptRow) -> AttemptRecord:
         error_code=row.error_code,
         circumstance=row.circumstance,
         error=row.error,
+    )
+
+
+def decision_row(command_id: str, decision: DecisionRecord) -> dict[str, object]:
+    """All columns of a decision."""
+    return {
+        "command_id": command_id,
+        "at": to_microseconds(decision.at),
+        "kind": decision.kind,
+        "content": to_json(decision.content),
+    }
+
+
+def to_decision(found: Row) -> DecisionRecord:
+    """The record of a row."""
+    row = DecisionRow._make(found)
+    return DecisionRecord(
+        to_moment(row.at), row.kind, msgspec.json.decode(row.content, type=dict[str, object])
     )

@@ -9,21 +9,31 @@ from typing import NamedTuple
 from sqlalchemy import Select, bindparam, case, insert, literal_column, null, select, update
 
 from seawall.core.command import CommandState
-from seawall.engine.records import AttemptRecord, CommandRecord, Unsettled
+from seawall.engine.records import AttemptRecord, CommandRecord, DecisionRecord, Unsettled
 from seawall.engine.store import IdempotencyConflict, StoreFull
 from seawall.storage.command_rows import (
     AttemptRow,
     CommandRow,
+    DecisionRow,
     UnsettledRow,
     attempt_end_of,
     attempt_row,
     command_row,
+    decision_row,
     end_of,
     to_attempt,
     to_command,
+    to_decision,
     to_unsettled,
 )
-from seawall.storage.schema import agents, attempts, command_is_open, command_is_unsettled, commands
+from seawall.storage.schema import (
+    agents,
+    attempts,
+    command_is_open,
+    command_is_unsettled,
+    commands,
+    decisions,
+)
 from seawall.storage.statements import (
     NO_OFFSET,
     Connection,
@@ -51,6 +61,12 @@ _this_attempt = (attempts.c.command_id == bindparam("id"), attempts.c.number == 
 _ADD_COMMAND = Statement(insert(commands), CommandRow._fields)
 _ADD_ATTEMPT = Statement(insert(attempts), AttemptRow._fields)
 _DISPATCHED = Statement(update(commands).where(_this_command, command_is_open), ["state"])
+_ADD_DECISION = Statement(insert(decisions), DecisionRow._fields)
+_DECISIONS = Statement(
+    select(*columns(decisions, DecisionRow))
+    .where(decisions.c.command_id == bindparam("id"))
+    .order_by(decisions.c.sequence)
+)
 _END_ATTEMPT = Statement(
     update(attempts).where(*_this_attempt), ["finished_at", "error_code", "circumstance", "error"]
 )
@@ -72,6 +88,7 @@ _END = [
     "settled",
     "recorded",
     "evidence",
+    "stopped_by",
 ]
 _FINISH = Statement(
     update(commands)
@@ -155,13 +172,17 @@ class CommandTables(Database):
 
         await self.write(job)
 
-    async def finish_attempt(self, command_id: str, attempt: AttemptRecord) -> None:
+    async def finish_attempt(
+        self, command_id: str, attempt: AttemptRecord | None, decisions: Sequence[DecisionRecord] = ()
+    ) -> None:
         """See `CommandStore.finish_attempt`. Raises LookupError for an attempt that never started."""
-        end = attempt_end_of(command_id, attempt)
+        end = attempt_end_of(command_id, attempt) if attempt is not None else None
+        decided = [decision_row(command_id, decision) for decision in decisions]
 
         def job(connection: Connection) -> None:
-            if connection.execute(_END_ATTEMPT, end).rowcount != 1:
-                raise LookupError(f"attempt {attempt.number} of command {command_id} never started")
+            if end is not None and connection.execute(_END_ATTEMPT, end).rowcount != 1:
+                raise LookupError(f"attempt {end['nth']} of command {command_id} never started")
+            _add_decisions(connection, decided)
 
         await self.write(job)
 
@@ -175,17 +196,19 @@ class CommandTables(Database):
 
         await self.write(job)
 
-    async def finish(self, record: CommandRecord) -> bool:
+    async def finish(self, record: CommandRecord, decisions: Sequence[DecisionRecord] = ()) -> bool:
         """See `CommandStore.finish`. Raises LookupError for a command that isn't known."""
         command_id = record.command_id
         end = end_of(record)
         last = record.attempts[-1] if record.attempts else None
         attempt_end = attempt_end_of(command_id, last) if last is not None else None
+        decided = [decision_row(command_id, decision) for decision in decisions]
 
         def job(connection: Connection) -> bool:
             if connection.execute(_FINISH, end).rowcount == 1:
                 if attempt_end is not None:
                     connection.execute(_END_ATTEMPT, attempt_end)
+                _add_decisions(connection, decided)
                 return True
             if connection.execute(_COMMAND, {"id": command_id}).fetchone() is None:
                 raise LookupError(f"command {command_id} isn't known")
@@ -193,10 +216,26 @@ class CommandTables(Database):
 
         return await self.write(job)
 
-    async def settle(self, record: CommandRecord) -> bool:
+    async def settle(self, record: CommandRecord, decisions: Sequence[DecisionRecord] = ()) -> bool:
         """See `CommandStore.settle`."""
         end = end_of(record) | {"resolved_by": record.resolved_by, "resolution": record.resolution}
-        return await self.write(lambda connection: connection.execute(_SETTLE, end).rowcount == 1)
+        decided = [decision_row(record.command_id, decision) for decision in decisions]
+
+        def job(connection: Connection) -> bool:
+            if connection.execute(_SETTLE, end).rowcount != 1:
+                return False
+            _add_decisions(connection, decided)
+            return True
+
+        return await self.write(job)
+
+    async def decisions(self, command_id: str) -> list[DecisionRecord]:
+        """See `CommandStore.decisions`."""
+
+        def job(connection: Connection) -> list[DecisionRecord]:
+            return [to_decision(row) for row in connection.execute(_DECISIONS, {"id": command_id}).fetchall()]
+
+        return await self.read(job)
 
     async def adopt(self, record: CommandRecord) -> bool:
         """See `CommandStore.adopt`."""
@@ -301,6 +340,11 @@ def _with_attempts(connection: Connection, row: Row) -> CommandRecord:
     found = connection.execute(_ATTEMPTS, {"id": record.command_id}).fetchall()
     record.attempts = [to_attempt(AttemptRow._make(attempt)) for attempt in found]
     return record
+
+
+def _add_decisions(connection: Connection, decided: Sequence[dict[str, object]]) -> None:
+    for decision in decided:
+        connection.execute(_ADD_DECISION, decision)
 
 
 def _next_sequence(connection: Connection, agent_id: str) -> int:

@@ -118,6 +118,7 @@ commands = Table(
     Column("settled", Boolean, nullable=False, server_default=true()),
     Column("recorded", Boolean, nullable=False, server_default=false()),
     Column("evidence", Text),
+    Column("stopped_by", Text),
     Column("resolved_by", Text, nullable=False, server_default=""),
     Column("resolution", Text, nullable=False, server_default=""),
 )
@@ -164,6 +165,18 @@ attempts = Table(
     Column("error", Text),
     sqlite_with_rowid=False,
 )
+
+# What was decided about a command, in order; a command without retries, waits and doubts has none.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True),
+    Column("command_id", Text, ForeignKey("commands.command_id", ondelete="CASCADE"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("content", Text, nullable=False),
+)
+Index("ix_decisions_command_id_sequence", decisions.c.command_id, decisions.c.sequence)
 
 circuit_transitions = Table(
     "circuit_transitions",

@@ -116,6 +116,8 @@ def _check_sequences(record: Record) -> Iterator[Violation]:
     taken: dict[tuple[str, int], AcceptedDurable] = {}
     for accept in record.of(AcceptedDurable):
         reads = accept.safety is SafetyClass.SAFE_READ
+        if not accept.sequence and record.stories[accept.command_id].turned_away:
+            continue
         if reads != (accept.sequence == 0):
             what = "a read has a place in" if reads else "a changing command has no place in"
             sentence = f"{what} the sequence of {accept.agent}"

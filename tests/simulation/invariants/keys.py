@@ -31,6 +31,8 @@ def _check_accepts(record: Record) -> Iterator[Violation]:
         by_key[accept.key] = accept
         if earlier is None or earlier.command_id == accept.command_id:
             continue
+        if record.stories[earlier.command_id].turned_away:
+            continue
         if record.restore_after(earlier, accept.order) is None:
             sentence = f"made {accept.command_id} as well as {earlier.command_id}"
             yield Violation(Invariant.I8, f"key {accept.key}", sentence, (earlier, accept))
@@ -44,6 +46,9 @@ def _check_answers(record: Record) -> Iterator[Violation]:
         subject = f"key {answer.key}"
         earlier = first.get(answer.key)
         if earlier is not None and record.restore_after(earlier, answer.order) is not None:
+            earlier = None
+        story = record.stories.get(earlier.command_id) if earlier is not None else None
+        if story is not None and story.turned_away:
             earlier = None
         good = 200 <= answer.status < 300
         if earlier is None:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from seawall.core.command import CommandState, SafetyClass
+from seawall.core.errors import CommandErrorCode
 from tests.simulation.history import (
     AcceptedDurable,
     Acknowledged,
@@ -28,6 +29,8 @@ from tests.simulation.history import (
 )
 
 E = TypeVar("E", bound=Event)
+
+_TURNED_AWAY = frozenset({CommandErrorCode.CIRCUIT_OPEN, CommandErrorCode.BULKHEAD_FULL})
 
 NEVER_STARTED = frozenset({CommandState.REJECTED, CommandState.EXPIRED, CommandState.CANCELLED})
 
@@ -76,6 +79,16 @@ class Story(Struct):
     results: list[ResultCommitted] = msgspec.field(default_factory=list)
     acknowledged: list[Acknowledged] = msgspec.field(default_factory=list)
     resolved: list[OperatorResolved] = msgspec.field(default_factory=list)
+
+    @property
+    def turned_away(self) -> bool:
+        """Whether nothing was ever sent, because a circuit was open or too much was under way.
+
+        Its idempotency key is free again then, and it may have no sequence.
+        """
+        return any(result.code in _TURNED_AWAY for result in self.results) and any(
+            commit.state is CommandState.REJECTED for commit in self.commits
+        )
 
     @property
     def read(self) -> bool:

@@ -33,17 +33,22 @@ def _check_openings(record: Record) -> Iterator[Violation]:
         if before is not None and opened.term < before.term:
             sentence = f"a session of term {opened.term} was opened after one of term {before.term}"
             yield Violation(Invariant.I7, opened.agent, sentence, (before, opened))
-        elif before is not None and opened.epoch <= before.epoch and not _both_forgot(record, opened.agent):
+        elif before is not None and opened.epoch <= before.epoch and not _both_forgot(record, before, opened):
             sentence = f"epoch {opened.epoch} was opened after epoch {before.epoch}"
             yield Violation(Invariant.I7, opened.agent, sentence, (before, opened))
         if before is None or (opened.term, opened.epoch) > (before.term, before.epoch):
             newest[opened.agent] = opened
 
 
-def _both_forgot(record: Record, agent: str) -> bool:
-    """Whether both ends lost what they knew: then there is nobody who could know the last epoch."""
-    return bool(record.restores) and any(
-        fault.kind is FaultKind.LEDGER_LOST and fault.agent == agent for fault in record.of(Fault)
+def _both_forgot(record: Record, before: SessionOpened, opened: SessionOpened) -> bool:
+    """Whether nobody is left who knows the last epoch: then the newer term alone tells the sessions apart."""
+    if record.restore_after(before, opened.order) is None or opened.term <= before.term:
+        return False
+    return not any(
+        frame.agent == before.agent and (frame.epoch, frame.term) == (before.epoch, before.term)
+        for frame in record.of(FrameTaken)
+    ) or any(
+        fault.kind is FaultKind.LEDGER_LOST and fault.agent == before.agent for fault in record.of(Fault)
     )
 
 
