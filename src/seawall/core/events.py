@@ -48,6 +48,15 @@ class CommandParked(Struct, frozen=True):
     until: float
 
 
+class SlotAwaited(Struct, frozen=True):
+    """An attempt had to wait for a slot on its host; `waited_seconds` long, and `got` says whether it came."""
+
+    at: float
+    command: Command
+    waited_seconds: float
+    got: bool
+
+
 class CommandFinished(Struct, frozen=True):
     """The command has its result."""
 
@@ -83,6 +92,7 @@ Event = (
     | AttemptFinished
     | RetryScheduled
     | CommandParked
+    | SlotAwaited
     | CommandFinished
     | CommandSettled
     | CircuitChanged

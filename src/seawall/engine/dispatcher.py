@@ -11,9 +11,11 @@ from seawall.clock import Clock
 from seawall.core.command import Attempt, Command, CommandResult, CommandState, Outcome, Source
 from seawall.core.dispatch import Dispatch
 from seawall.core.errors import Circumstance, CommandErrorCode
-from seawall.core.events import CommandFinished
+from seawall.core.events import CommandFinished, CommandParked, Event, RetryScheduled, SlotAwaited
+from seawall.core.retry_gate import RetryGate
 from seawall.engine.backlog import Backlog
 from seawall.engine.drive import Driver
+from seawall.engine.explain import decision_of
 from seawall.engine.fleet import Fleet, LedgerResult
 from seawall.engine.notices import Bus, Notice
 from seawall.engine.records import AttemptRecord, CommandRecord, command_document
@@ -30,7 +32,17 @@ _SHOWN_RUNNING_AFTER_SECONDS = 0.25
 class Dispatcher:
     """Runs one task a command. It is the `Journal` of its own driver and the `AgentListener` of the fleet."""
 
-    def __init__(self, driver: Driver, store: CommandStore, fleet: Fleet, bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        store: CommandStore,
+        fleet: Fleet,
+        bus: Bus,
+        clock: Clock,
+        gate: RetryGate | None = None,
+    ) -> None:
+        self.gate = gate if gate is not None else RetryGate()
+        """Has a say in every retry."""
         self._driver = driver
         self._store = store
         self._fleet = fleet
@@ -45,6 +57,7 @@ class Dispatcher:
         self._begun: dict[str, None] = {}
         self._tasks: asyncio.TaskGroup | None = None
         fleet.listener = self
+        driver.subscribers.append(self._decided)
 
     def open_commands(self, agent_id: str) -> int:
         """How many commands to this agent aren't over."""
@@ -239,7 +252,7 @@ class Dispatcher:
         earlier = 0 if prepared is not None else len(record.attempts)
         in_doubt = earlier > 0 and (operation is None or operation.changes)
         command = command_of(record, operation, self._clock)
-        dispatch = Dispatch(command, policy_of(record), attempts=earlier, in_doubt=in_doubt)
+        dispatch = Dispatch(command, policy_of(record), attempts=earlier, in_doubt=in_doubt, gate=self.gate)
         key = key_of(record, operation) if operation is not None else None
         run = Run(record, dispatch, self._turns.join(key) if key is not None else None)
         run.prepared = prepared
@@ -288,6 +301,14 @@ class Dispatcher:
         elif run.attempt is not None and run.word is not None:
             run.end_attempt(run.word, self._clock.wall())
         return result
+
+    def _decided(self, event: Event) -> None:
+        """Keep what was decided about a command, to be written with what follows."""
+        if not isinstance(event, RetryScheduled | CommandParked | SlotAwaited):
+            return
+        run = self._runs.get(event.command.command_id)
+        if run is not None:
+            run.decisions.append(decision_of(event, self._clock))
 
     async def _turn(self, place: Place, deadline: float) -> None:
         """Wait for those who change the same container, at most until the deadline: then nothing is sent any more."""

@@ -85,7 +85,11 @@ class Settlement:
             session.acknowledge(sequence, self.watermarks.up_to(agent_id))
 
     async def _settled(self, record: CommandRecord) -> bool:
-        said = {"state": record.state.value, "by": record.resolved_by, "reason": record.resolution}
+        said: dict[str, object] = {
+            "state": record.state.value,
+            "by": record.resolved_by,
+            "reason": record.resolution,
+        }
         decision = DecisionRecord(self._clock.wall(), "settled", said)
         if not await self._store.settle(record, [decision]):
             return False

@@ -19,28 +19,28 @@ _logger = logging.getLogger("seawall")
 
 def log_event(event: Event) -> None:
     """A subscriber that logs retries, failures, waits and changes of circuits; successes at DEBUG only."""
+    if isinstance(event, CommandFinished) and event.result.success:
+        if _logger.isEnabledFor(logging.DEBUG):
+            _log_success(event)
+        return
     match event:
-        case RetryScheduled():
-            if _logger.isEnabledFor(logging.INFO):
-                _log_retry(event)
-        case CommandFinished():
-            if event.result.success:
-                if _logger.isEnabledFor(logging.DEBUG):
-                    _log_success(event)
-            elif _logger.isEnabledFor(logging.WARNING):
-                _log_failure(event)
-        case CircuitChanged():
-            if _logger.isEnabledFor(logging.WARNING):
-                _log_circuit(event)
-        case CommandSettled():
-            if _logger.isEnabledFor(logging.INFO):
-                _log_settled(event)
-        case CommandParked():
-            if _logger.isEnabledFor(logging.INFO):
-                _logger.info(
-                    "command waits for its agent",
-                    extra={"agent": event.command.agent_id, "command_id": event.command.command_id},
-                )
+        case RetryScheduled() if _logger.isEnabledFor(logging.INFO):
+            _log_retry(event)
+        case CommandFinished() if _logger.isEnabledFor(logging.WARNING):
+            _log_failure(event)
+        case CircuitChanged() if _logger.isEnabledFor(logging.WARNING):
+            _log_circuit(event)
+        case CommandSettled() if _logger.isEnabledFor(logging.INFO):
+            _log_settled(event)
+        case CommandParked() if _logger.isEnabledFor(logging.INFO):
+            _log_parked(event)
+
+
+def _log_parked(event: CommandParked) -> None:
+    _logger.info(
+        "command waits for its agent",
+        extra={"agent": event.command.agent_id, "command_id": event.command.command_id},
+    )
 
 
 def _log_retry(event: RetryScheduled) -> None:

@@ -26,7 +26,7 @@ class MemoryDisk:
         self.open = asyncio.Event()
         self.open.set()
         self.writes = 0
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._processes = 0
         weakref.finalize(self, self._connection.close)
 

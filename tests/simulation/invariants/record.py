@@ -30,6 +30,7 @@ from tests.simulation.history import (
 
 E = TypeVar("E", bound=Event)
 
+AFTERMATH_SECONDS = 40.0
 _TURNED_AWAY = frozenset({CommandErrorCode.CIRCUIT_OPEN, CommandErrorCode.BULKHEAD_FULL})
 
 NEVER_STARTED = frozenset({CommandState.REJECTED, CommandState.EXPIRED, CommandState.CANCELLED})
@@ -136,10 +137,13 @@ class Record:
         return None
 
     def fault_over(self, agent: str, begins_at: float, ends_at: float) -> bool:
-        """Whether a fault of the controller, or of this agent, its link or its Docker, overlaps that time."""
+        """Whether a fault of the controller, or of this agent, its link or its Docker, overlaps that time.
+
+        Its consequences may last until the heartbeats have shown what it did to the connections.
+        """
         return any(
             span.begins_at <= ends_at
-            and span.ends_at >= begins_at
+            and span.ends_at + AFTERMATH_SECONDS >= begins_at
             and (span.fault.place is Place.CONTROLLER or span.fault.agent in ("", agent))
             for span in self.spans
         )

@@ -17,6 +17,7 @@ from seawall.controller.api.services import TheServices
 from seawall.core.command import CommandState
 from seawall.core.errors import CommandErrorCode
 from seawall.engine.commands import CommandRequest, find_operation
+from seawall.engine.explain import explain
 from seawall.engine.records import CommandRecord, command_document
 
 MAX_WAIT_SECONDS = 600.0
@@ -118,6 +119,17 @@ async def show_command(_: Viewer, services: TheServices, command_id: str, wait: 
     if record is None:
         raise unknown_command(command_id)
     return document(command_document(record))
+
+
+@router.get("/{command_id}/explain")
+async def explain_command(_: Viewer, services: TheServices, command_id: str) -> Response:
+    """What happened to a command and why, as a timeline in words."""
+    record = await services.store.command(command_id)
+    if record is None:
+        raise unknown_command(command_id)
+    decisions = await services.store.decisions(command_id)
+    changes = await services.transitions(record.agent_id)
+    return document({"command": command_document(record), "timeline": explain(record, decisions, changes)})
 
 
 @router.post("/{command_id}/cancel")
