@@ -75,3 +75,8 @@ def wall_of(clock: Clock, moment: float) -> datetime:
 def moment_of(clock: Clock, wall: datetime) -> float:
     """The monotonic moment of a time of day, as the clock sees it now."""
     return clock.now() + (wall - clock.wall()).total_seconds()
+
+
+def seeded_dice(seed: str) -> Callable[[], float]:
+    """Uniform numbers in [0, 1) that this seed always gives again: for simulations."""
+    return random.Random(seed).random

@@ -299,8 +299,19 @@ async def test_a_host_that_has_joined_keeps_its_identity_unless_told_otherwise(
             await try_to_join(controller.url, token, tmp_path)
         assert len(controller.requests) == 1
         assert AgentIdentity.load(tmp_path).public_key == first.public_key
+        put_a_ledger(tmp_path)
         second = await try_to_join(controller.url, token, tmp_path, replace_existing=True)
     assert AgentIdentity.load(tmp_path).public_key == second.public_key
+    assert ledgers(tmp_path) == ["old-ledger.db", "old-ledger.db-wal"]
+
+
+def ledgers(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.glob("*.db*"))
+
+
+def put_a_ledger(directory: Path) -> None:
+    for name in ("ledger.db", "ledger.db-wal"):
+        (directory / name).touch()
 
 
 @pytest.mark.parametrize(

@@ -357,6 +357,26 @@ async def test_incident_10_reconnecting_never_waits_for_running_work(authority: 
         assert host.worker.in_flight == 1
 
 
+async def test_incident_10_a_running_change_goes_on_and_its_end_is_told_in_the_next_session(
+    authority: CertificateAuthority,
+) -> None:
+    async with hosting(authority) as host:
+        visit = await host.open()
+        host.docker.container("web").ignores_term = True
+        await visit.send(execute("container_restart", 1, container="web", grace_seconds=20))
+        await visit.receive()
+        visit.vanish()
+        await host.waits_for()
+        again = await host.open(epoch=2)
+        await again.send(Ping(1))
+        assert await again.receive() == Pong(1)
+        await host.clock.advance(20.0)
+        told = await again.receive()
+        assert isinstance(told, Completed)
+        assert (told.command_id, told.epoch, told.code, told.recorded) == ("command-1", 2, None, True)
+        assert len(host.docker.effects) == 1
+
+
 async def test_an_answer_for_a_session_that_is_over_is_dropped_with_a_log_line(
     authority: CertificateAuthority, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from seawall.agent.ledger import State
 from seawall.agent.operations.registry import RUNNERS, VERIFIERS
 from seawall.agent.operations.runner import Execution, Runner
 from seawall.agent.operations.verification import Verifier
 from seawall.agent.worker import Limits, Worker
 from seawall.operations.registry import OPERATIONS
 from seawall.testing.clock import FakeClock
-from seawall.testing.docker import FakeDocker, Fault
+from seawall.testing.docker import FakeDocker, Fault, Latency
 from seawall.testing.ledger import MemoryDisk
 from seawall.wire.codec import encode_message
 from seawall.wire.messages import Acknowledge, Cancel, Completed, Execute, FromAgent
@@ -174,3 +175,22 @@ def sick(operation: str, fault: Fault, times: int = 1) -> dict[str, Runner]:
 
 def summary(completed: Completed) -> tuple[str | None, str]:
     return completed.code, completed.circumstance
+
+
+def state_of(bench: Bench, number: int = 1) -> State | None:
+    entry = bench.worker.ledger.entry(f"command-{number}")
+    return entry.state if entry is not None else None
+
+
+def last(bench: Bench, number: int = 1) -> Completed:
+    """The last word about a command."""
+    return [
+        message
+        for message in bench.completions()
+        if message.command_id == f"command-{number}" and message.recorded
+    ][-1]
+
+
+def slow(operation: str, seconds: float) -> Callable[[str], Latency]:
+    """An Engine whose answer to one operation takes so long; the effect comes at once."""
+    return lambda called: Latency(0.0, 0.0, seconds) if called == operation else Latency()

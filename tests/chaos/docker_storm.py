@@ -1,4 +1,4 @@
-"""A storm over a real Docker Engine: its daemon is killed, restarted or hung, or the agent is killed, in mid-command."""
+"""A storm over a real Docker Engine: its daemon dies, restarts or hangs, or the agent dies, in mid-command."""
 
 from __future__ import annotations
 
@@ -78,16 +78,15 @@ class DockerStorm:
 
     async def _round(self, number: int, fault: DockerFault, asking: asyncio.TaskGroup) -> None:
         intents = {operation: self._intend(operation, number) for operation in OPERATIONS}
-        ids = await asyncio.gather(
+        witnesses = await asyncio.gather(
             *(
                 asyncio.to_thread(prepare, self._engine, operation, str(intent.arguments["container"]))
                 for operation, intent in intents.items()
             )
         )
         before: dict[str, Sighting] = {}
-        for intent, container_id in zip(intents.values(), ids, strict=True):
-            intent.container_id = container_id
-            before[intent.key] = await asyncio.to_thread(sight, self._engine, container_id)
+        for intent, witness in zip(intents.values(), witnesses, strict=True):
+            intent.container_id, before[intent.key] = witness
         tasks = [asking.create_task(self._ask(intent)) for intent in intents.values()]
         self._rounds.append(_Round(intents, before, tasks))
         self.intents += intents.values()

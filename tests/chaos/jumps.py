@@ -13,6 +13,7 @@ from pathlib import Path
 from seawall.bus.local import LocalBus
 from seawall.core.command import Attempt, Command, Outcome, Source
 from seawall.core.errors import Circumstance, CommandErrorCode
+from seawall.core.events import CommandFinished, Event
 from seawall.core.guard import Guards
 from seawall.engine.commands import Commands
 from seawall.engine.dispatcher import Dispatcher
@@ -22,9 +23,12 @@ from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord
 from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
+from tests.storage.backends import agent, join_token
 
 HOST = "00000000-0000-7000-8000-000000000001"
 STEP_SECONDS = 0.5
+
+_UNCHANGED_ROUNDS = 2
 
 _JUMPS = [
     sign * jump
@@ -63,14 +67,15 @@ class LedgerHost:
     heard_at: float = 0.0
     latency_seconds: float | None = None
     reached: list[tuple[str, int, float]] = field(default_factory=list)
-    """(command, attempt, when) of every exchange."""
+    """(container, attempt, when) of every exchange but questions."""
     _over_at: dict[str, float] = field(default_factory=dict)
 
     async def exchange(self, command: Command, attempt: Attempt) -> Outcome:
         now = self.clock.now()
         # Commands have other ids where the wall clock was another one.
         name = str(command.arguments["container"])
-        self.reached.append((name, attempt.number, now))
+        if not attempt.asks:
+            self.reached.append((name, attempt.number, now))
         dice = random.Random(f"{self.seed}/{name}/{attempt.number}")
         if name not in self._over_at:
             if attempt.asks:
@@ -108,10 +113,12 @@ class Plane:
     def __init__(self, store: SqliteStore, clock: FakeClock) -> None:
         self.store = store
         self.clock = clock
+        self.ended: list[tuple[str, float]] = []
+        """(container, when) of every command that came to an end."""
         guards: Guards[Slot] = Guards()
-        self.fleet = Fleet(guards, clock, _nobody)
+        self.fleet = Fleet(guards, clock, self._note)
         self.fleet.learn(AgentRecord(HOST, "web-1", b"", clock.wall()))
-        driver = Driver(self.fleet, guards, clock, correlation_ids(clock), [_nobody])
+        driver = Driver(self.fleet, guards, clock, correlation_ids(clock), [self._note])
         self.dispatcher = Dispatcher(driver, store, self.fleet, LocalBus(), clock)
         driver.journal = self.dispatcher
         self.commands = Commands(store, self.dispatcher, self.fleet, guards, clock, driver.emit)
@@ -129,10 +136,17 @@ class Plane:
             await self.settle()
 
     async def settle(self) -> None:
-        """Let everything go on that waits for the store only."""
-        for _ in range(4):
+        """Let everything go on that waits for the store only, until nothing more comes of it."""
+        before, same = None, 0
+        while same < _UNCHANGED_ROUNDS:
             await self.store.check()
             await self.clock.settle()
+            now = (len(self.ended), self.clock.timers)
+            before, same = now, same + 1 if now == before else 0
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, CommandFinished):
+            self.ended.append((str(event.command.arguments.get("container")), event.at))
 
 
 @asynccontextmanager
@@ -154,11 +168,5 @@ async def running(directory: Path, clock: FakeClock) -> AsyncIterator[Plane]:
 
 
 async def _join(store: SqliteStore, clock: FakeClock) -> None:
-    from tests.storage.backends import agent, join_token
-
     await store.add_join_token(join_token("secret", expires_at=clock.wall() + timedelta(days=1)))
     await store.redeem("secret", clock.wall(), agent(HOST, "web-1"))
-
-
-def _nobody(_: object) -> None:
-    """Nobody listens."""

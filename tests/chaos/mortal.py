@@ -48,7 +48,7 @@ class MortalPlane:
         return self._callers
 
     def ledger(self, host: str) -> Path:
-        """Where the agent of a host keeps its identity and its ledger."""
+        """The directory in which the agent of a host has its ledger."""
         return self._directory / host
 
     async def __aenter__(self) -> MortalPlane:

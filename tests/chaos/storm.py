@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.chaos.callers import Callers
 from tests.chaos.fake_dockerd import FakeDockerd
 from tests.chaos.intents import Intent, Judgement, judge, random_intent
+from tests.chaos.ledgers import recorded_results
 from tests.chaos.mortal import CONTROLLER, MortalPlane
 
 HOSTS = ("one", "two")
@@ -35,6 +36,8 @@ class Storm:
         addresses = {host: engine.address for host, engine in self._engines.items()}
         self.plane = MortalPlane(directory, addresses)
         self.intents: list[Intent] = []
+        self.recorded: dict[str, str | None] = {}
+        """The error code of each result that a ledger held when its agent was killed, by command_id."""
 
     async def run(self, kills: int) -> Judgement:
         """Kill each side `kills` times, let everything heal, and judge what became of the commands."""
@@ -47,15 +50,20 @@ class Storm:
                     await self._round(number, asking)
                 for host in HOSTS:
                     # So that none sits out a long back-off.
-                    await plane.kill(host)
+                    await self._kill(host)
                     await plane.start(host)
             records = await plane.callers.all_final(self.intents, _HEALED_SECONDS)
         effects = {host: engine.effects() for host, engine in self._engines.items()}
-        return judge(
+        found = judge(
             self.intents,
             records,
             lambda intent: effects[intent.host][intent.operation, intent.container_id],
         )
+        for command_id, code in self.recorded.items():
+            shown = records[command_id]["error_code"]
+            if shown != code:
+                found.lies.append(f"{command_id}: its ledger held {code}, and the controller shows {shown}")
+        return found
 
     async def _round(self, number: int, asking: asyncio.TaskGroup) -> None:
         """Something is asked for, and at two random instants a controller and an agent die."""
@@ -70,9 +78,14 @@ class Storm:
         self._dice.shuffle(victims)
         for victim in victims:
             await asyncio.sleep(self._dice.random() * _LONGEST_PEACE_SECONDS)
-            await plane.kill(victim)
+            await self._kill(victim)
         for victim in victims:
             await plane.start(victim)
+
+    async def _kill(self, name: str) -> None:
+        await self.plane.kill(name)
+        if name != CONTROLLER:
+            self.recorded |= recorded_results(self.plane.ledger(name))
 
     async def _ask(self, intent: Intent, callers: Callers) -> None:
         await asyncio.sleep(self._dice.random() * _LONGEST_PEACE_SECONDS)

@@ -1,4 +1,4 @@
-"""A real Docker Engine that dies, restarts or hangs in mid-command, or whose agent dies: the truth or UNKNOWN, no hang."""
+"""A real Docker Engine dies, restarts or hangs in mid-command, or its agent dies: the truth or UNKNOWN, no hang."""
 
 from __future__ import annotations
 

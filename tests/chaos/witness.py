@@ -12,13 +12,13 @@ from http import HTTPStatus
 
 from tests.chaos.intents import Intent
 from tests.system.engine import Engine
+from tests.system.plane import until
 
-COMMAND = (
-    "sh",
-    "-c",
-    "echo start >> /witnessed; trap 'echo term >> /witnessed' TERM; trap 'echo hup >> /witnessed' HUP; "
-    "while true; do sleep 0.1; done",
+_SCRIPT = (
+    "trap 'echo term >> /witnessed' TERM; trap 'echo hup >> /witnessed' HUP; "
+    "echo start >> /witnessed; while true; do sleep 0.1; done"
 )
+COMMAND = ("sh", "-c", _SCRIPT)
 
 # Only what is about a running container needs one; the others begin sooner.
 _RUNNING_FIRST = ("container_stop", "container_restart", "container_kill")
@@ -36,11 +36,15 @@ class Sighting:
     hangups: int = 0
 
 
-def prepare(engine: Engine, intent_operation: str, name: str) -> str:
-    """Create a witness that this operation can be done to; its id."""
-    if intent_operation in _RUNNING_FIRST:
-        return engine.run_container(name, COMMAND)
-    return engine.create_container(name, COMMAND)
+def prepare(engine: Engine, operation: str, name: str) -> tuple[str, Sighting]:
+    """Create a witness that this operation can be done to; its id, and how it is once it watches."""
+    if operation not in _RUNNING_FIRST:
+        container_id = engine.create_container(name, COMMAND)
+        return container_id, sight(engine, container_id)
+    container_id = engine.run_container(name, COMMAND)
+    # What comes before its traps are set would not be written down.
+    until("the witness watches", lambda: sight(engine, container_id).starts)
+    return container_id, sight(engine, container_id)
 
 
 def sight(engine: Engine, container_id: str) -> Sighting:

@@ -265,7 +265,7 @@ def test_what_is_done_about_a_command_in_doubt_names_it_and_says_how() -> None:
     run(answer, all_of_it)
     assert seen == [
         ("POST /api/v1/commands/c%2F1/verify?wait=2.5", {}),
-        ("POST /api/v1/commands/c1/verify", {}),
+        ("POST /api/v1/commands/c1/verify?wait=0", {}),
         ("POST /api/v1/commands/c1/resolve", {"state": "FAILED", "reason": "looked"}),
         ("POST /api/v1/commands/c1/force-retry", {}),
     ]

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from seawall.core.command import Command, CommandResult, CommandState, CommandStatus, Outcome, SafetyClass
+from seawall.core.command import (
+    Command,
+    CommandResult,
+    CommandState,
+    CommandStatus,
+    Outcome,
+    SafetyClass,
+    Source,
+)
 from seawall.core.dispatch import Dispatch, Finish, Park, Send, Step, Wait
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.core.retry import RetryPolicy
@@ -239,3 +247,115 @@ def test_an_explicit_policy_parks_nothing() -> None:
     dispatch.start(0.0)
     result = finished(dispatch.on_outcome(outcome("AGENT_NOT_CONNECTED", "NOT_SENT"), 0.0, no_dice))
     assert result.total_attempts == 1
+
+
+# What the agent's ledger makes of it
+
+
+def sequenced(safety: SafetyClass = OPAQUE, **fields: object) -> Command:
+    """A change that its agent's ledger knows."""
+    return command(safety, sequence=4, **fields)
+
+
+def in_doubt(**fields: object) -> Dispatch:
+    """A change whose first attempt timed out, at 1.0; the second one is under way since 2.0."""
+    dispatch = Dispatch(sequenced(**fields), PLAIN)
+    dispatch.start(0.0)
+    dispatch.on_outcome(outcome("TIMEOUT", "HEARD"), 1.0, no_dice)
+    dispatch.on_wake(2.0)
+    assert dispatch.in_doubt
+    return dispatch
+
+
+@pytest.mark.parametrize("safety", SafetyClass)
+def test_what_the_ledger_knows_may_be_sent_again_and_what_it_does_not_only_if_it_is_repeatable(
+    safety: SafetyClass,
+) -> None:
+    assert sequenced(safety).redeliverable
+    assert command(safety).redeliverable is safety.repeatable
+
+
+@pytest.mark.parametrize(
+    ("code", "circumstance"),
+    [("TIMEOUT", "HEARD"), ("AGENT_DISCONNECTED", "NONE"), ("NETWORK_ERROR", "NONE")],
+)
+def test_incident_2_a_change_in_the_ledger_is_asked_about_under_its_own_id_and_never_made_anew(
+    code: str, circumstance: str
+) -> None:
+    dispatch = Dispatch(sequenced(), PLAIN)
+    dispatch.start(0.0)
+    assert isinstance(dispatch.on_outcome(outcome(code, circumstance), 1.0, no_dice), Wait)
+    assert dispatch.on_wake(2.0) == Send(2, 30.0)
+    result = finished(dispatch.on_outcome(Outcome(source=Source.LEDGER), 3.0, no_dice))
+    assert (result.state, result.command_id, result.recorded) == (CommandState.SUCCEEDED, "c-1", True)
+
+
+@pytest.mark.parametrize(
+    ("code", "state"),
+    [
+        ("AGENT_ERROR", FAILED),
+        ("DOCKER_ERROR", FAILED),
+        ("TIMEOUT", UNKNOWN),
+        ("OUTCOME_UNKNOWN", UNKNOWN),
+        ("CANCELLED", CommandState.CANCELLED),
+        ("DEADLINE_EXCEEDED", CommandState.EXPIRED),
+        ("UNSUPPORTED_OPERATION", REJECTED),
+    ],
+)
+def test_the_word_of_the_ledger_ends_it_at_once_and_clears_the_doubt(code: str, state: CommandState) -> None:
+    for dispatch, number in ((Dispatch(sequenced(), PLAIN), 1), (in_doubt(), 2)):
+        dispatch.start(2.0)
+        result = finished(dispatch.on_outcome(outcome(code, source=Source.LEDGER), 3.0, no_dice))
+        assert (result.state, result.error_code) == (state, CommandErrorCode[code])
+        assert (result.attempt, result.recorded, result.settled) == (number, True, True)
+
+
+def test_an_agent_that_says_that_nothing_was_done_speaks_for_the_earlier_attempts_too() -> None:
+    result = finished(in_doubt().on_outcome(outcome("AGENT_ERROR", source=Source.AGENT), 3.0, no_dice))
+    assert (result.state, result.settled, result.recorded) == (FAILED, True, False)
+    dispatch = in_doubt()
+    again = outcome("DOCKER_ERROR", "NOT_APPLIED", source=Source.AGENT)
+    assert isinstance(dispatch.on_outcome(again, 3.0, no_dice), Wait)
+    assert not dispatch.in_doubt
+
+
+def test_an_agent_that_does_not_know_leaves_it_in_doubt_and_unsettled() -> None:
+    dispatch = in_doubt()
+    for number in (2, 3):
+        step = dispatch.on_outcome(outcome("TIMEOUT", "DOCKER_SILENT", source=Source.AGENT), 3.0, no_dice)
+        if number == 2:
+            assert isinstance(step, Wait)
+            dispatch.on_wake(4.0)
+    result = finished(step)
+    assert (result.state, result.settled, result.total_attempts) == (UNKNOWN, False, 3)
+
+
+def test_what_the_link_says_of_a_later_attempt_is_no_proof_about_an_earlier_one() -> None:
+    dispatch = in_doubt()
+    dispatch.on_outcome(outcome("NETWORK_ERROR", "NOT_SENT"), 3.0, no_dice)
+    dispatch.on_wake(10.0)
+    result = finished(dispatch.on_outcome(outcome("NETWORK_ERROR", "NOT_SENT"), 11.0, no_dice))
+    assert (result.state, result.settled) == (UNKNOWN, False)
+
+
+@pytest.mark.parametrize("attempts", [0, 1])
+def test_what_may_have_been_sent_is_never_declared_expired_by_the_controller(attempts: int) -> None:
+    dispatch = Dispatch(sequenced(deadline=10.0), PLAIN, attempts=attempts, in_doubt=True)
+    result = finished(dispatch.start(10.0))
+    assert (result.state, result.error_code) == (UNKNOWN, CommandErrorCode.OUTCOME_UNKNOWN)
+    assert not result.settled
+    parked = in_doubt(deadline=50.0, waits_for_agent=True)
+    parked.on_outcome(outcome("AGENT_NOT_CONNECTED", "NOT_SENT"), 3.0, no_dice)
+    assert finished(parked.on_wake(50.0)).state is UNKNOWN
+
+
+def test_a_cancellation_before_anything_was_sent_again_does_not_clear_the_doubt() -> None:
+    result = finished(in_doubt().on_outcome(outcome("CANCELLED"), 3.0, no_dice))
+    assert (result.state, result.settled) == (UNKNOWN, False)
+
+
+def test_an_unknown_outcome_keeps_the_evidence_that_came_with_it() -> None:
+    dispatch = Dispatch(sequenced(), PLAIN)
+    dispatch.start(0.0)
+    told = outcome("OUTCOME_UNKNOWN", source=Source.LEDGER, evidence={"before": "up"})
+    assert finished(dispatch.on_outcome(told, 1.0, no_dice)).evidence == {"before": "up"}

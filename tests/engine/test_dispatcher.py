@@ -1,135 +1,29 @@
-"""The durable path: Commands, Dispatcher, Driver and Fleet on a real store, with a scripted agent."""
+"""The durable path: what is accepted reaches its agent, is kept, and ends in the truth."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from seawall.bus.local import LocalBus
-from seawall.core.command import Attempt, Command, CommandState, Domain, Outcome
+from seawall.core.command import CommandState, Domain
 from seawall.core.errors import Circumstance, CommandErrorCode
-from seawall.core.events import CommandFinished, Event
-from seawall.core.guard import Guards
-from seawall.engine.commands import CommandRequest, Commands, InvalidRequest, UnknownAgent, UnknownOperation
-from seawall.engine.dispatcher import Dispatcher
-from seawall.engine.drive import Driver, Slot
-from seawall.engine.fleet import Fleet
-from seawall.engine.identifiers import correlation_ids
-from seawall.engine.records import AgentRecord, CommandRecord
+from seawall.core.events import CommandFinished
+from seawall.engine.commands import CommandRequest, InvalidRequest, UnknownAgent, UnknownOperation
 from seawall.engine.store import IdempotencyConflict
 from seawall.operations.operation import InvalidArguments
-from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
-
-Script = Callable[[Command, Attempt], Outcome]
-HOST = "00000000-0000-7000-8000-000000000001"
-
-
-class ScriptedSession:
-    """An agent that answers what it is told to, and remembers what reached it."""
-
-    def __init__(self, script: Script, agent_id: str = HOST, epoch: int = 1) -> None:
-        self.agent_id = agent_id
-        self.epoch = epoch
-        self.heard_at = 0.0
-        self.latency_seconds: float | None = None
-        self.script = script
-        self.reached: list[tuple[str, int]] = []
-        self.cancelled: list[str] = []
-        self.hold: asyncio.Event | None = None
-
-    async def exchange(self, command: Command, attempt: Attempt) -> Outcome:
-        self.reached.append((command.command_id, attempt.number))
-        if self.hold is not None:
-            await self.hold.wait()
-        return self.script(command, attempt)
-
-    async def cancel(self, command_id: str, correlation_id: str) -> None:
-        self.cancelled.append(command_id)
-        self.script = lambda *_: Outcome(
-            CommandErrorCode.CANCELLED, "stopped by the agent", circumstance=Circumstance.HEARD
-        )
-        if self.hold is not None:
-            self.hold.set()
-
-    async def close(self, reason: str, retry_after_seconds: float | None) -> None:
-        pass
-
-
-class Plane:
-    """A controller without its doors."""
-
-    def __init__(self, store: SqliteStore, clock: FakeClock) -> None:
-        self.clock = clock
-        self.store = store
-        self.events: list[Event] = []
-        self.guards: Guards[Slot] = Guards()
-        self.bus = LocalBus()
-        self.fleet = Fleet(self.guards, clock, self.events.append)
-        self.driver = Driver(self.fleet, self.guards, clock, correlation_ids(clock), [self.events.append])
-        self.dispatcher = Dispatcher(self.driver, store, self.fleet, self.bus, clock)
-        self.driver.journal = self.dispatcher
-        self.commands = Commands(store, self.dispatcher, self.fleet, self.guards, clock, self.driver.emit)
-        self.ready, self.stop = asyncio.Event(), asyncio.Event()
-
-    async def finished(self, record: CommandRecord, *, within_seconds: float = 600.0) -> CommandRecord:
-        """The record once it is final; virtual time is turned on until it is."""
-        until = self.clock.now() + within_seconds
-        for _ in range(10_000):
-            found = await self.commands.wait(record.command_id, 0)
-            assert found is not None
-            if found.state.final:
-                return found
-            # The store's threads live in real time: they may still be writing what was decided in virtual time.
-            await self.clock.advance(min(0.25, until - self.clock.now()))
-        raise AssertionError(f"still {found.state} after {within_seconds} s")
-
-
-@asynccontextmanager
-async def running(directory: Path, clock: FakeClock | None = None) -> AsyncIterator[Plane]:
-    clock = clock if clock is not None else FakeClock()
-    store = await open_store(directory, clock)
-    plane = Plane(store, clock)
-    plane.fleet.learn(AgentRecord(HOST, "web-1", b"", clock.wall()))
-    task = asyncio.create_task(plane.dispatcher.run(plane.ready, plane.stop))
-    try:
-        await plane.ready.wait()
-        yield plane
-    finally:
-        plane.stop.set()
-        await task
-        await store.close()
-
-
-async def open_store(directory: Path, clock: FakeClock) -> SqliteStore:
-    return await SqliteStore.open(directory / "seawall.db", clock)
-
-
-def ok(_: Command, __: Attempt) -> Outcome:
-    return Outcome(response={"done": True})
-
-
-def failing(code: CommandErrorCode, circumstance: Circumstance = Circumstance.NONE) -> Script:
-    return lambda _, __: Outcome(code, f"scripted {code.value}", circumstance=circumstance)
-
-
-def first_fails(code: CommandErrorCode, circumstance: Circumstance = Circumstance.NONE) -> Script:
-    def script(_: Command, attempt: Attempt) -> Outcome:
-        return (
-            Outcome(code, "scripted", circumstance=circumstance)
-            if attempt.number == 1
-            else Outcome(response=1)
-        )
-
-    return script
-
-
-READ = CommandRequest("container_list", "web-1")
-CHANGE = CommandRequest("container_restart", "web-1", {"container": "web"})
+from tests.engine.dispatch_plane import (
+    CHANGE,
+    HOST,
+    READ,
+    ScriptedSession,
+    failing,
+    first_fails,
+    ok,
+    running,
+)
 
 
 @pytest.mark.asyncio
@@ -138,9 +32,9 @@ async def test_a_command_reaches_the_agent_once_and_its_result_is_kept(tmp_path:
         session = ScriptedSession(ok)
         plane.fleet.attach(session)
         accepted = await plane.commands.accept(CHANGE)
-        assert accepted.state is CommandState.ACCEPTED
+        assert (accepted.state, accepted.sequence) == (CommandState.DISPATCHED, 1)
         record = await plane.finished(accepted)
-        assert record.state is CommandState.SUCCEEDED
+        assert (record.state, record.settled) == (CommandState.SUCCEEDED, True)
         assert record.response == {"done": True}
         assert [attempt.number for attempt in record.attempts] == [1]
         assert session.reached == [(accepted.command_id, 1)]
@@ -160,14 +54,16 @@ async def test_a_read_is_retried_after_a_timeout_under_the_same_command_id(tmp_p
 
 
 @pytest.mark.asyncio
-async def test_incident_2_a_change_that_timed_out_is_unknown_and_never_sent_again(tmp_path: Path) -> None:
+async def test_incident_2_a_change_that_timed_out_is_asked_about_under_its_own_id_and_then_unknown(
+    tmp_path: Path,
+) -> None:
     async with running(tmp_path) as plane:
         session = ScriptedSession(failing(CommandErrorCode.TIMEOUT, Circumstance.HEARD))
         plane.fleet.attach(session)
         record = await plane.finished(await plane.commands.accept(CHANGE))
-        assert record.state is CommandState.UNKNOWN
+        assert (record.state, record.settled) == (CommandState.UNKNOWN, False)
         assert record.error_code == "timeout"
-        assert len(session.reached) == 1
+        assert session.reached == [(record.command_id, number) for number in (1, 2, 3)]
 
 
 @pytest.mark.asyncio
@@ -302,31 +198,6 @@ async def test_after_a_restart_what_was_never_sent_goes_on(tmp_path: Path) -> No
         after.fleet.attach(ScriptedSession(ok))
         record = await after.finished(accepted)
         assert record.state is CommandState.SUCCEEDED
-
-
-@pytest.mark.asyncio
-async def test_after_a_restart_a_change_that_was_sent_is_unknown_and_a_read_is_repeated(
-    tmp_path: Path,
-) -> None:
-    clock = FakeClock()
-    async with running(tmp_path, clock) as before:
-        session = ScriptedSession(ok)
-        session.hold = asyncio.Event()
-        before.fleet.attach(session)
-        change = await before.commands.accept(CHANGE)
-        read = await before.commands.accept(READ)
-        while len(session.reached) < 2:
-            await clock.advance(0.01)
-    async with running(tmp_path, clock) as after:
-        again = ScriptedSession(ok)
-        after.fleet.attach(again)
-        lost = await after.finished(change)
-        assert lost.state is CommandState.UNKNOWN
-        assert lost.error_code == "outcome_unknown"
-        ended = [event for event in after.events if isinstance(event, CommandFinished)]
-        assert change.command_id in {event.command.command_id for event in ended}
-        assert (await after.finished(read)).state is CommandState.SUCCEEDED
-        assert again.reached == [(read.command_id, 2)]
 
 
 @pytest.mark.asyncio

@@ -33,12 +33,22 @@ _CHECKS: tuple[Callable[[Record], Iterator[Violation]], ...] = (
 
 
 def check(
-    history: Iterable[Event], *, skew_seconds: float = 1.0, settle_seconds: float = 120.0
+    history: Iterable[Event],
+    *,
+    skew_seconds: float = 1.0,
+    settle_seconds: float = 120.0,
+    aftermath_seconds: float = 0.0,
 ) -> list[Violation]:
     """Every violation of an invariant; a good history has none.
 
     An effect may begin `skew_seconds` past its deadline (what the clocks of two machines may differ by). What
-    must come to rest after `Healed` has `settle_seconds`; a history that ends before that isn't judged for it.
+    must come to rest after `Healed` has `settle_seconds`; a history that ends before that isn't judged for it. A fault
+    explains an UNKNOWN for `aftermath_seconds` more: a connection that it broke is missed by its heartbeats only.
     """
-    record = Record(history, skew_seconds=skew_seconds, settle_seconds=settle_seconds)
+    record = Record(
+        history,
+        skew_seconds=skew_seconds,
+        settle_seconds=settle_seconds,
+        aftermath_seconds=aftermath_seconds,
+    )
     return [violation for checks in _CHECKS for violation in checks(record)]

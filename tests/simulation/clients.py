@@ -9,6 +9,7 @@ from random import Random
 from typing import TypeVar
 
 from seawall.core.command import CommandState
+from seawall.core.errors import CommandErrorCode
 from seawall.engine.commands import (
     CommandRequest,
     Commands,
@@ -27,6 +28,7 @@ from tests.simulation.witness import Witness
 Answer = TypeVar("Answer")
 
 _LOST_ANSWERS = 0.05
+_TURNED_AWAY = (CommandErrorCode.CIRCUIT_OPEN.value, CommandErrorCode.BULKHEAD_FULL.value)
 _LONGEST_WAIT_SECONDS = 15.0
 _PATIENCE_SECONDS = 150.0
 
@@ -175,16 +177,18 @@ class Clients:
             container=str(request.arguments.get("container", "")),
         )
 
-        async def accept(commands: Commands) -> tuple[str, CommandState]:
+        async def accept(commands: Commands) -> tuple[str, CommandState, str | None]:
             record = await commands.accept(request)
-            return record.command_id, record.state
+            return record.command_id, record.state, record.error_code
 
         status, command_id, state = 202, "", None
         try:
             told = await self._ask(accept)
             if told is None:
                 return None
-            command_id, state = told
+            command_id, state, code = told
+            if state is CommandState.REJECTED and code in _TURNED_AWAY:
+                status, command_id, state = 503, "", None
         except IdempotencyConflict:
             status = 409
         except (StoreFailed, StoreFull):

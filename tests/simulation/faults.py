@@ -5,6 +5,7 @@ Each fault has a beginning and an end, and the witness is told of both. `heal` e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from random import Random
@@ -27,6 +28,7 @@ _FAILURES = (
     DockerFault.SERVER_ERROR,
     DockerFault.UNREACHABLE,
 )
+_ENDS_THE_CONTROLLER = {"controller crash", "controller power", "controller disk", "restore"}
 _MOST_TIMES = 3
 _FIRST_SECONDS = 3.0
 
@@ -230,13 +232,20 @@ class Fate:
         )
 
     def _clock_jump(self) -> None:
-        """A wrong time of day, of a host; the controller's is right again before its next start."""
+        """A wrong time of day.
+
+        A deadline outlives the controller's process as a time of day, so a restart shifts it by what the clock has
+        jumped since: the controller's clock jumps far only where nothing ends the controller.
+        """
         random, world = self._random, self._world
         jump = random.choice((-1.0, 1.0)) * random.choice((2.0, 90.0, 7_200.0))
         place, agent, wall = Place.CONTROLLER, "", world.wall
+        if _ENDS_THE_CONTROLLER & set(self.chosen):
+            jump = math.copysign(0.4, jump)
         if random.random() < 0.6:
             host = self._host()
             place, agent, wall = Place.AGENT, host.agent_id, host.wall
+            jump = random.choice((-90.0, 90.0, -7_200.0, 7_200.0))
         if self._busy(place, agent, FaultKind.CLOCK_JUMP):
             return
         wall.offset_seconds += jump

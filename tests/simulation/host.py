@@ -60,6 +60,7 @@ class AgentParts:
     ledger: type[Ledger] = Ledger
     worker: type[WatchedWorker] = WatchedWorker
     link: type[AgentLink] = AgentLink
+    clock: type[SimulatedClock] = SimulatedClock
     prepare: Callable[[Agent], object] | None = None
 
 
@@ -142,15 +143,16 @@ class Host:
         clock = SimulatedClock(loop, random, self.wall)
         self.docker = SimulatedDocker(agent_id, clock, random, witness, lambda: self.node(f"dockerd {agent_id}"))
 
-    def node(self, name: str) -> Node:
+    def node(self, name: str, clock: type[SimulatedClock] = SimulatedClock) -> Node:
         """A new process on this machine."""
-        return Node(self._loop, name, self._random, self.wall)
+        return Node(self._loop, name, self._random, self.wall, clock)
 
     def start(self) -> None:
         """Start the agent, unless it runs."""
         if self.agent is None or not self.agent.node.alive:
             self._lives += 1
-            self.agent = Agent(self, self.node(f"{self.agent_id}/{self._lives}"), self.parts)
+            node = self.node(f"{self.agent_id}/{self._lives}", self.parts.clock)
+            self.agent = Agent(self, node, self.parts)
 
     def kill(self) -> None:
         """`kill -9` the agent."""

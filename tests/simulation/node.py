@@ -24,11 +24,18 @@ class Node:
     there, so that nothing that a `finally` does reaches anybody.
     """
 
-    def __init__(self, loop: SimulatedLoop, name: str, random: Random, wall: WallClock) -> None:
+    def __init__(
+        self,
+        loop: SimulatedLoop,
+        name: str,
+        random: Random,
+        wall: WallClock,
+        clock: type[SimulatedClock] = SimulatedClock,
+    ) -> None:
         self.name = name
         self.alive = True
         self.loop = loop
-        self.clock = SimulatedClock(loop, random, wall, lambda: self.alive)
+        self.clock = clock(loop, random, wall, lambda: self.alive)
         self.on_death: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[Any]] = []
         self._prune_at = _PRUNE_AT

@@ -83,7 +83,7 @@ def test_I7_an_epoch_given_twice() -> None:
 
 
 def test_I7_a_restored_controller_that_does_not_ask_the_agent_for_its_epoch() -> None:
-    tale = Tale().opened(5).frame(5).fault(FaultKind.LEDGER_LOST, Place.AGENT, "a2").restored(0)
+    tale = Tale().opened(5).frame(Place.AGENT, 5).fault(FaultKind.LEDGER_LOST, Place.AGENT, "a2").restored(0)
     assert broken(tale.opened(1, term=9)) == ["I7"]
 
 

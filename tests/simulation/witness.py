@@ -24,9 +24,11 @@ from seawall.operations.registry import OPERATIONS
 from tests.simulation.history import (
     AcceptedDurable,
     CircuitState,
+    Effect,
     Event,
     Fault,
     FaultKind,
+    FrameTaken,
     LedgerDone,
     OperatorResolved,
     Place,
@@ -65,10 +67,13 @@ WHEN new.quarantined_at IS NOT old.quarantined_at BEGIN
 END;
 """
 LEDGER_WATCH = """
-CREATE TEMP TABLE seen_entries (number INTEGER PRIMARY KEY, ledger_id, command_id, state, outcome, step);
+CREATE TEMP TABLE seen_entries (number INTEGER PRIMARY KEY, ledger_id, command_id, state, outcome, step, epoch, term);
 CREATE TEMP TRIGGER entry_written AFTER INSERT ON main.entries BEGIN
     INSERT INTO seen_entries (ledger_id, command_id, state, outcome, step)
     SELECT ledger_id, new.command_id, new.state, new.outcome, new.step FROM ledger;
+END;
+CREATE TEMP TRIGGER session_begun AFTER UPDATE OF epoch ON main.ledger BEGIN
+    INSERT INTO seen_entries (ledger_id, epoch, term) VALUES (new.ledger_id, new.epoch, new.term);
 END;
 """
 
@@ -188,18 +193,33 @@ class Witness:
     def ledger_committed(self, agent: str, connection: sqlite3.Connection) -> None:
         """A transaction of an agent's ledger is durable."""
         rows = connection.execute(
-            "SELECT ledger_id, command_id, state, outcome, step FROM seen_entries ORDER BY number"
+            "SELECT ledger_id, command_id, state, outcome, step, epoch, term FROM seen_entries ORDER BY number"
         ).fetchall()
         if not rows:
             return
-        for ledger_id, command_id, state, content, step in rows:
-            if state == State.DONE.value and content is not None:
+        for ledger_id, command_id, state, content, step, epoch, term in rows:
+            if epoch is not None:
+                self._welcomed(agent, epoch, term)
+            elif state == State.DONE.value and content is not None:
                 self._done(agent, ledger_id, command_id, content)
             elif state == State.VOID.value:
                 self.reached(Rare.VOID, agent, command_id)
             elif step is not None:
                 self.reached(Rare.PARTIAL, agent, command_id)
         connection.execute("DELETE FROM seen_entries")
+
+    def _welcomed(self, agent: str, epoch: int, term: int) -> None:
+        self.tell(
+            FrameTaken,
+            kind="welcome",
+            taker=Place.AGENT,
+            agent=agent,
+            sender="controller",
+            epoch=epoch,
+            current_epoch=epoch,
+            term=term,
+            current_term=term,
+        )
 
     def _done(self, agent: str, ledger_id: str, command_id: str, content: bytes) -> None:
         outcome = unpack_outcome(content)
@@ -215,6 +235,19 @@ class Witness:
         )
         if isinstance(outcome.response, dict) and outcome.response.get("verified"):
             self.reached(Rare.VERIFIED, agent, command_id)
+            accept = self.commands.get(command_id)
+            if accept is not None and outcome.response.get("attributed") == "unknown":
+                # It claims no more than that things are as was asked for.
+                self.tell(
+                    Effect,
+                    agent=agent,
+                    container=accept.container,
+                    operation="",
+                    command_id=None,
+                    began_at=self._loop.time(),
+                    ended_at=self._loop.time(),
+                    changed=False,
+                )
 
     # What the controller tells of itself
 

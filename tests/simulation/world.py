@@ -32,6 +32,8 @@ from tests.simulation.wire import WireWatch
 from tests.simulation.witness import STORE_WATCH, Witness
 
 SETTLE_SECONDS = 180.0
+AFTERMATH_SECONDS = 45.0
+"""Until both ends have missed the heartbeats of a connection that a fault has broken."""
 
 _LOOK_SECONDS = 2.0
 _PATIENCE_SECONDS = 10.0
@@ -193,7 +195,7 @@ class World:
 
     def _judged(self) -> Outcome:
         history = self.witness.events
-        violations = check(history, settle_seconds=SETTLE_SECONDS)
+        violations = check(history, settle_seconds=SETTLE_SECONDS, aftermath_seconds=AFTERMATH_SECONDS)
         reached = dict(counters(history))
         for host in self.hosts:
             for what, times in host.line.counts.items():

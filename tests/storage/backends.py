@@ -13,6 +13,7 @@ from seawall.engine.records import (
     AttemptRecord,
     CommandRecord,
     JoinTokenRecord,
+    LedgerFacts,
     TokenRecord,
     TransitionRecord,
 )
@@ -20,6 +21,8 @@ from seawall.engine.store import Store
 from seawall.storage.sqlite import SqliteStore
 
 NOW = datetime(2030, 5, 17, 8, 30, 15, 123_456, tzinfo=UTC)
+
+LEDGER = LedgerFacts("ledger-1")
 
 OpenStore = Callable[[], Awaitable[Store]]
 """Opens the same data each time."""

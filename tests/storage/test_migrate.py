@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -15,10 +18,12 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from seawall.clock import SystemClock
+from seawall.core.command import CommandState
 from seawall.storage.migrate import MIGRATIONS, MigrationFailed, NewerDatabase, migrate
 from seawall.storage.schema import metadata
 from seawall.storage.sqlite import SqliteStore
-from tests.storage.backends import command
+from seawall.testing.clock import FakeClock
+from tests.storage.backends import LEDGER, command
 
 NEXT = '''
 """The next."""
@@ -142,3 +147,54 @@ async def test_a_store_works_on_what_the_migrations_made(path: Path) -> None:
     assert await store.controller_identity() == ("me", 1_900_000_000)
     await store.accept(command())
     await store.close()
+
+
+FIRST_AGENT = """
+INSERT INTO agents (agent_id, name, public_key, joined_at, labels, simulated, version, hostname, docker_version,
+    operations, epoch) VALUES ('a-1', 'local', x'00', 0, '{}', 0, '0.1', 'host', '27', '["ping"]', 7)
+"""
+FIRST_COMMAND = """
+INSERT INTO commands (command_id, operation, agent_id, agent, arguments, state, accepted_at, deadline_at,
+    timeout_seconds, max_attempts, queue, requested_by, fingerprint, total_attempts, duration_seconds)
+    VALUES (?, 'container_restart', 'a-1', 'local', '{"container": "web"}', ?, 1, 2, 30, 3, 1, 'ann', 'f', 0, 0)
+"""
+
+
+def made_by_the_first_version(tmp_path: Path) -> Path:
+    """A database of the first version with an agent, and a command in every state."""
+    only_first, path = tmp_path / "only_first", tmp_path / "first.db"
+    shutil.copytree(MIGRATIONS, only_first, ignore=shutil.ignore_patterns("__pycache__", "0002*"))
+    migrate(partial(connect, path), "it", only_first)
+    with closing(connect(path)) as connection:
+        connection.execute("INSERT INTO controller VALUES (1, 'me', 7)")
+        connection.execute(FIRST_AGENT)
+        for state in CommandState:
+            connection.execute(FIRST_COMMAND, (f"c-{state.value}", state.value))
+        connection.execute(
+            "INSERT INTO attempts VALUES ('c-DISPATCHED', 1, 'r-1', 1, NULL, NULL, 'none', NULL)"
+        )
+    return path
+
+
+@pytest.mark.asyncio
+async def test_what_the_first_version_left_open_stays_open_and_what_it_ended_stays_ended(
+    tmp_path: Path,
+) -> None:
+    path = await asyncio.to_thread(made_by_the_first_version, tmp_path)
+    store = await SqliteStore.open(path, SystemClock())
+    try:
+        records = await store.commands()
+        assert {record.command_id for record in records} == {f"c-{state.value}" for state in CommandState}
+        for record in records:
+            assert record.settled is record.state.final, record.state
+            assert (record.sequence, record.recorded, record.evidence) == (0, False, None)
+            assert record.arguments == {"container": "web"}
+        open_ones = {state.value for state in CommandState if not state.final}
+        assert {each.state.value for each in await store.unsettled()} == open_ones
+        listed = await store.open_commands("a-1")
+        assert [len(record.attempts) for record in listed if record.state is CommandState.DISPATCHED] == [1]
+        grant = await store.open_session(msgspec.structs.replace((await store.agents())[0]), LEDGER)
+        assert (grant.epoch, grant.acknowledged_up_to, grant.amnesia, grant.lost) == (8, 0, "", {})
+        assert (await store.accept(command("c-1"), sequenced=True)).sequence == 1
+    finally:
+        await store.close()

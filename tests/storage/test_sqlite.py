@@ -23,8 +23,9 @@ from seawall.engine.store import StoreFailed, StoreFull
 from seawall.storage import commands as command_statements
 from seawall.storage import fleet as fleet_statements
 from seawall.storage.schema import controller
-from seawall.storage.sqlite import LOG_BYTES, RESERVE_BYTES, SqliteStore, commit
+from seawall.storage.sqlite import LOG_BYTES, LOOK_SECONDS, RESERVE_BYTES, SqliteStore, commit
 from seawall.storage.statements import Connection, Row, Statement
+from seawall.testing.clock import FakeClock
 from tests.storage.backends import attempt, command, later
 
 pytestmark = pytest.mark.asyncio
@@ -32,8 +33,14 @@ pytestmark = pytest.mark.asyncio
 Commit = Callable[[sqlite3.Connection], object]
 
 PARAMETERS = {
-    **{"id": "c-1", "key": "key", "agent": "a-1", "now": 0, "new_state": "UNKNOWN"},
-    **{"state": "UNKNOWN", "error_code": "outcome_unknown", "error": "it is lost"},
+    "id": "c-1",
+    "key": "key",
+    "agent": "a-1",
+    "now": 0,
+    "after": 0,
+    "state": "UNKNOWN",
+    "error_code": "outcome_unknown",
+    "error": "it is lost",
 }
 BREAK_IT = Statement(update(controller), ["term"])
 
@@ -106,10 +113,11 @@ async def test_every_commit_is_flushed_and_only_the_writer_carries_the_log_over(
 
 async def test_a_reader_can_not_write(tmp_path: Path) -> None:
     async with opened(tmp_path / "seawall.db") as store:
+        before = await store.read(all_rows("SELECT term FROM controller"))
         with pytest.raises(StoreFailed, match="readonly"):
             await store.read(lambda connection: connection.execute(BREAK_IT, {"term": 9}))
         assert not store.failed
-        assert (await store.read(all_rows("SELECT term FROM controller"))) == [(1,)]
+        assert await store.read(all_rows("SELECT term FROM controller")) == before
 
 
 async def test_one_read_sees_one_state_however_long_it_takes(tmp_path: Path) -> None:
@@ -151,7 +159,7 @@ async def test_a_path_may_hold_any_character(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "evidence"),
     [
-        (command_statements._OPEN_COMMANDS, "ix_commands_agent_id_sequence"),
+        (command_statements._OPEN_COMMANDS, "ix_commands_unsettled (agent_id=?)"),
         (command_statements._UNSETTLED, "ix_commands_unsettled"),
         (fleet_statements._FIRST_UNSETTLED, "ix_commands_unsettled"),
         (fleet_statements._LOSE, "ix_commands_unsettled"),
@@ -213,6 +221,7 @@ async def test_a_job_that_fails_takes_back_its_own_work_and_nobody_elses(tmp_pat
         connection.execute(BREAK_IT, {"term": None})
 
     async with opened(tmp_path / "seawall.db", commits) as store:
+        before = await store.read(all_rows("SELECT term FROM controller"))
         commits.gate.clear()
         first = asyncio.create_task(store.check())
         await asyncio.to_thread(_until, lambda: commits.count == 2)
@@ -241,7 +250,7 @@ async def test_a_job_that_fails_takes_back_its_own_work_and_nobody_elses(tmp_pat
             type(None),
         ]
         assert [record.command_id for record in await store.commands()] == ["c-2", "c-1"]
-        assert (await store.read(all_rows("SELECT term FROM controller"))) == [(1,)]
+        assert await store.read(all_rows("SELECT term FROM controller")) == before
         assert not store.failed
 
 
@@ -308,11 +317,12 @@ async def test_after_a_failed_flush_nothing_is_written_any_more(tmp_path: Path, 
 
 
 async def test_below_the_reserve_nothing_new_is_kept_and_everything_else_is(tmp_path: Path) -> None:
-    room = [RESERVE_BYTES]
-    store = await SqliteStore.open(tmp_path / "db", SystemClock(), free_bytes=lambda _: room[0])
+    room, clock = [RESERVE_BYTES], FakeClock()
+    store = await SqliteStore.open(tmp_path / "db", clock, free_bytes=lambda _: room[0])
     try:
         first = await store.accept(command("c-1", idempotency_key="k", fingerprint="f"))
         room[0] -= 1
+        await clock.advance(LOOK_SECONDS)
         with pytest.raises(StoreFull, match="free some space"):
             await store.accept(command("c-2"))
         assert await store.accept(command("c-3", idempotency_key="k", fingerprint="f")) == first
@@ -381,6 +391,7 @@ from pathlib import Path
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
 from seawall.storage.sqlite import SqliteStore
+from seawall.testing.clock import FakeClock
 from tests.storage.backends import attempt, command, later
 
 async def main():

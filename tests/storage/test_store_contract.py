@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from seawall.clock import SystemClock
 from seawall.core.command import CommandState
 from seawall.engine.records import CommandRecord
 from seawall.engine.store import IdempotencyConflict, JoinTokenRefused, NameTaken, Store, StoreFailed
 from tests.storage.backends import (
     BACKENDS,
+    LEDGER,
     NOW,
     OpenStore,
     agent,
@@ -80,7 +82,7 @@ async def test_a_command_that_is_turned_away_at_once_keeps_its_reason(store: Sto
     )
     await store.accept(record)
     assert await store.command("c-1") == record
-    assert await store.open_commands() == []
+    assert await store.open_commands("a-1") == []
 
 
 async def test_a_known_key_with_the_same_fingerprint_returns_the_command_that_has_it_unchanged(
@@ -208,7 +210,9 @@ async def test_an_attempt_that_never_started_can_not_end(store: Store) -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in CommandState if state.final])
-async def test_finishing_writes_the_result_and_no_attempts(store: Store, state: CommandState) -> None:
+async def test_finishing_writes_the_result_and_the_end_of_the_last_attempt(
+    store: Store, state: CommandState
+) -> None:
     await store.accept(command("c-1", idempotency_key="key"))
     await store.start_attempt("c-1", attempt(1))
     result = command(
@@ -222,10 +226,14 @@ async def test_finishing_writes_the_result_and_no_attempts(store: Store, state: 
         finished_at=later(7),
         retry_after_seconds=3.5,
         idempotency_key="key",
-        attempts=[attempt(1, error="changed"), attempt(2)],
+        settled=state is not CommandState.UNKNOWN,
+        recorded=state is CommandState.SUCCEEDED,
+        evidence={"before": RESPONSE} if state is CommandState.UNKNOWN else None,
+        attempts=[attempt(1, error="changed"), attempt(2, error_code="docker_error", finished_at=later(6))],
     )
-    await store.finish(result)
-    result.attempts = [attempt(1)]
+    await store.start_attempt("c-1", attempt(2))
+    assert await store.finish(result)
+    result.attempts[0] = attempt(1)
     assert await store.command("c-1") == result
 
 
@@ -238,7 +246,8 @@ async def test_finishing_changes_nothing_of_what_was_asked(store: Store) -> None
 async def test_a_command_that_is_final_stays_as_it_is(store: Store) -> None:
     await store.accept(command("c-1", idempotency_key="key"))
     await store.finish(finished(command("c-1", idempotency_key="key", response=1)))
-    await store.finish(finished(command("c-1", response=2), CommandState.FAILED))
+    late = finished(command("c-1", response=2, attempts=[attempt(1, error="late")]), CommandState.FAILED)
+    assert not await store.finish(late)
     assert await store.command("c-1") == finished(command("c-1", idempotency_key="key", response=1))
 
 
@@ -312,11 +321,12 @@ async def test_a_limit_below_one_lists_nothing(store: Store) -> None:
     assert await store.commands(limit=-1) == []
 
 
-async def test_open_commands_are_all_that_are_not_final_the_oldest_first(store: Store) -> None:
+async def test_open_commands_are_all_of_an_agent_that_are_not_final_the_oldest_first(store: Store) -> None:
     for n, state in enumerate(CommandState):
-        await store.accept(command(f"c-{n}", state=state))
+        await store.accept(command(f"c-{n}", state=state, settled=state.final))
+    await store.accept(command("of another", agent_id="a-2"))
     await store.start_attempt("c-0", attempt(1))
-    listed = await store.open_commands()
+    listed = await store.open_commands("a-1")
     assert [record.state for record in listed] == [
         CommandState.DISPATCHED,
         *(state for state in CommandState if not state.final and state is not CommandState.ACCEPTED),
@@ -423,7 +433,7 @@ async def test_a_session_notes_what_the_agent_said_and_gets_the_next_epoch(store
         epoch=70,
         last_seen_at=later(3),
     )
-    assert [await store.open_session(said) for _ in range(3)] == [1, 2, 3]
+    assert [(await store.open_session(said, LEDGER)).epoch for _ in range(3)] == [1, 2, 3]
     assert await store.agent("a-1") == agent(
         labels={"env": "prod"},
         version="0.2",
@@ -437,8 +447,8 @@ async def test_a_session_notes_what_the_agent_said_and_gets_the_next_epoch(store
 
 async def test_sessions_opened_at_once_get_epochs_of_their_own(store: Store) -> None:
     await let_in(store)
-    epochs = await asyncio.gather(*(store.open_session(agent()) for _ in range(20)))
-    assert sorted(epochs) == list(range(1, 21))
+    grants = await asyncio.gather(*(store.open_session(agent(), LEDGER) for _ in range(20)))
+    assert sorted(grant.epoch for grant in grants) == list(range(1, 21))
 
 
 async def test_an_agent_that_is_revoked_or_unknown_gets_no_session(store: Store) -> None:
@@ -446,7 +456,7 @@ async def test_an_agent_that_is_revoked_or_unknown_gets_no_session(store: Store)
     await store.revoke_agent("a-1", NOW)
     for agent_id in ("a-1", "a-2"):
         with pytest.raises(LookupError, match=agent_id):
-            await store.open_session(agent(agent_id))
+            await store.open_session(agent(agent_id), LEDGER)
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
@@ -500,15 +510,19 @@ async def test_transitions_come_newest_first(store: Store) -> None:
 # The whole
 
 
-async def test_a_controller_keeps_its_id_and_counts_its_starts(open_store: OpenStore) -> None:
-    identities = []
+async def test_a_controller_keeps_its_id_and_every_start_has_a_later_term(open_store: OpenStore) -> None:
+    identities, began = [], int(SystemClock().wall().timestamp())
     for _ in range(3):
         store = await open_store()
         identities.append(await store.controller_identity())
         assert await store.controller_identity() == identities[-1]
         await store.close()
     assert len({controller_id for controller_id, _ in identities}) == 1
-    assert [term for _, term in identities] == [1, 2, 3]
+    terms = [term for _, term in identities]
+    assert terms == sorted(set(terms))
+    assert terms[0] >= began, (
+        "a controller restored from a backup begins later than any that its agents have seen"
+    )
     assert len(identities[0][0]) == 36
 
 
@@ -521,7 +535,7 @@ async def test_what_was_written_is_there_after_a_restart(open_store: OpenStore) 
     store = await open_store()
     found = await store.command_by_key("key")
     assert found is not None
-    assert [record.command_id for record in await store.open_commands()] == ["c-1"]
+    assert [record.command_id for record in await store.open_commands("a-1")] == ["c-1"]
     assert found.attempts == [attempt(1)]
     assert await store.agents() == [agent()]
     await store.close()

@@ -108,6 +108,8 @@ async def _serve(
         running.cancel()
         await worker.close()
         await asyncio.wait((running, stopping))
+        if broken.done() and not running.cancelled():
+            running.exception()  # it may have met the same failure
     if not running.cancelled():
         running.result()
 

@@ -28,7 +28,7 @@ from seawall.agent.answers import (
 from seawall.agent.attempts import Attempts
 from seawall.agent.docker import Docker
 from seawall.agent.failure import DockerFailure
-from seawall.agent.intake import Intake, forbidden
+from seawall.agent.intake import Intake, Order, forbidden, no_room
 from seawall.agent.job import Job, Phase
 from seawall.agent.ledger import Entry, Ledger, LedgerFailed, State
 from seawall.agent.operations.containers import grace_of, resolve
@@ -125,13 +125,10 @@ class Changes:
     def begin_session(self, epoch: int) -> None:
         """What an earlier session asked for and has not begun never begins by that: its controller asks again."""
         self._attempts.begin_session(epoch)
-        for job in list(self._jobs.values()):
-            waiting = job.phase is Phase.WAITING or job.phase is Phase.RESOLVING
-            if waiting and all(waiter.epoch != epoch for waiter in job.waiters):
-                self._abandon(
-                    job,
-                    not_begun(f"{job.about} had not begun when the connection was lost: nothing was done"),
-                )
+        for job in self._not_begun():
+            if all(waiter.epoch != epoch for waiter in job.waiters):
+                text = f"{job.about} had not begun when the connection was lost: nothing was done"
+                self._abandon(job, not_begun(text))
 
     def resend(self) -> None:
         """Tell every result that is not acknowledged."""
@@ -143,12 +140,13 @@ class Changes:
     def refuse(self) -> set[asyncio.Task[None]]:
         """Take on nothing more; the tasks of what is still under way."""
         self._closing = True
-        for job in list(self._jobs.values()):
-            if job.phase is Phase.WAITING or job.phase is Phase.RESOLVING:
-                self._abandon(
-                    job, not_begun(f"{job.about} had not begun when the agent stopped: nothing was done")
-                )
+        for job in self._not_begun():
+            text = f"{job.about} had not begun when the agent stopped: nothing was done"
+            self._abandon(job, not_begun(text))
         return {job.task for job in self._jobs.values() if job.task is not None}
+
+    def _not_begun(self) -> list[Job]:
+        return [job for job in self._jobs.values() if job.phase in (Phase.WAITING, Phase.RESOLVING)]
 
     async def close(self) -> None:
         """Leave what is under way as it is in the ledger: the next process finds out what became of it."""
@@ -177,6 +175,9 @@ class Changes:
             text = f"the agent is stopping and did not begin {message.operation}: nothing was done"
             self._attempts.tell(message, not_begun(text))
             return
+        if not self._ledger.has_room:
+            self._attempts.tell(message, no_room(message))
+            return
         job = Job(message, order)
         full = self._admission.enter(job)
         if full is not None:
@@ -185,7 +186,7 @@ class Changes:
         job.await_by(message, remaining, self._clock.now())
         self._jobs[job.command_id] = job
         self._attempts.watch(job)
-        job.task = self._start(f"command {job.command_id}", self._work, job)
+        job.task = self._start(f"command {job.command_id}", self._work, job, order)
 
     def _join(self, job: Job, message: Execute, remaining: float, *, asks: bool) -> None:
         if asks and job.begun:
@@ -228,19 +229,19 @@ class Changes:
         if operation is not None and operation.container is not None:
             job.container = str(arguments.get(operation.container))
         timeout_seconds = operation.timeout_seconds if operation is not None else _TIMEOUT_SECONDS
-        self._doubt(job, entry, None, timeout_seconds)
+        case = self._doubt(job, entry, None, timeout_seconds)
         self._jobs[job.command_id] = job
-        job.task = self._start(f"recovery of {job.command_id}", self._recover, job)
+        job.task = self._start(f"recovery of {job.command_id}", self._recover, job, case)
 
     # A command's way
 
-    async def _work(self, job: Job) -> None:
+    async def _work(self, job: Job, order: Order) -> None:
         async with turn(self._names, job.container):
             try:
                 job.slot = await self._admission.wait(job)
                 target = await self._resolve(job)
                 async with turn(self._ids, target.container_id if target is not None else None):
-                    await self._conclude(job, await self._change(job, target))
+                    await self._conclude(job, await self._change(job, order, target))
             except DockerFailure as failure:
                 # Only a question was asked so far, so that a doubt is none.
                 doubt = verdict(failure.code, failure.circumstance).may_have_run
@@ -253,10 +254,7 @@ class Changes:
                 _logger.exception("%s failed unexpectedly", job.about)
                 await self._conclude(job, bug(job.about, error))
 
-    async def _recover(self, job: Job) -> None:
-        case = job.case
-        if case is None:
-            return
+    async def _recover(self, job: Job, case: Case) -> None:
         container_id = case.pre_image.get("id")
         turn_by_id = turn(self._ids, container_id if isinstance(container_id, str) else None)
         async with turn(self._names, job.container), turn_by_id:
@@ -272,10 +270,7 @@ class Changes:
             if job.phase is Phase.RESOLVING:
                 job.phase = Phase.WAITING
 
-    async def _change(self, job: Job, target: Target | None) -> Outcome:
-        order = job.order
-        if order is None:
-            raise ValueError(f"{job.about} has nothing to perform")
+    async def _change(self, job: Job, order: Order, target: Target | None) -> Outcome:
         entry = self._ledger.entry(job.command_id)
         if entry is None and job.sequence <= self._ledger.watermark:
             text = f"{job.about} was over for the controller before it began: nothing was done"

@@ -9,7 +9,7 @@ from msgspec import Struct
 from seawall.agent.ledger import Ledger, State
 from seawall.agent.operations.runner import Runner
 from seawall.core.command import Outcome
-from seawall.core.errors import CommandErrorCode
+from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.operation import InvalidArguments, Operation, check_arguments
 from seawall.wire.messages import Execute
 
@@ -91,3 +91,13 @@ def forbidden(message: Execute, ledger: Ledger) -> Outcome | None:
             f"to {ledger.watermark} after it was acknowledged: it was not begun again",
         )
     return None
+
+
+def no_room(message: Execute) -> Outcome:
+    """The disk is so full that the end of what begins might not be recorded; it may begin later."""
+    return Outcome(
+        CommandErrorCode.AGENT_ERROR,
+        f"the disk of this host is full, and what can't be recorded isn't begun ({message.operation}): nothing was "
+        "done. Make room where the agent keeps its ledger",
+        circumstance=Circumstance.NOT_APPLIED,
+    )

@@ -26,6 +26,7 @@ from seawall.agent.identity import (
     pinned_context,
     prepare_directory,
 )
+from seawall.agent.ledger_file import LedgerDamaged, set_aside
 from seawall.wire.join import (
     CONTROLLER_SERVER_NAME,
     JoinRequest,
@@ -110,8 +111,9 @@ async def join(
         private_key=private_key,
     )
     try:
+        set_aside(directory)
         identity.save(directory)
-    except IdentityError as error:
+    except (IdentityError, LedgerDamaged) as error:
         raise JoinError(
             f"{error}. The token is used up: revoke '{response.name}' on the controller with "
             "'seawall agent revoke' and join with a new token"

@@ -22,9 +22,9 @@ from msgspec.structs import replace
 
 from seawall.agent import ledger_tables as tables
 from seawall.agent.ledger_file import LEDGER_FILE as LEDGER_FILE
+from seawall.agent.ledger_file import RESERVE_BYTES, checkpoint, commit, connect, free_bytes
 from seawall.agent.ledger_file import LedgerDamaged as LedgerDamaged
 from seawall.agent.ledger_file import LedgerFailed as LedgerFailed
-from seawall.agent.ledger_file import checkpoint, commit, connect
 from seawall.agent.ledger_tables import Contents
 from seawall.agent.ledger_tables import Entry as Entry
 from seawall.agent.ledger_tables import State as State
@@ -68,11 +68,13 @@ class Ledger:
         contents: Contents,
         clock: Clock,
         close: Callable[[], Awaitable[object]] | None = None,
+        free_bytes: Callable[[], int] | None = None,
     ) -> None:
-        """`run` writes where `contents` was read; `close` lets go of it."""
+        """`run` writes where `contents` was read, `close` lets go of it, `free_bytes` says how much room is there."""
         self._run = run
         self._clock = clock
         self._close = close
+        self._free_bytes = free_bytes
         self._ledger_id = contents.ledger_id
         self._epoch, self._term = contents.epoch, contents.term
         self._watermark = contents.watermark
@@ -92,11 +94,12 @@ class Ledger:
         *,
         on_failure: Callable[[LedgerFailed], object] | None = None,
         commit: Callable[[sqlite3.Connection], object] = commit,
+        free_bytes: Callable[[Path], int] = free_bytes,
     ) -> Ledger:
         """Open the ledger in this file, or begin one. Raises LedgerDamaged.
 
         `on_failure` is called once if a write fails such that nothing is written any more: the process has to end
-        then. `commit` ends a transaction.
+        then. `commit` ends a transaction, `free_bytes` says how much room the disk of a directory has.
         """
         new_id = clock.new_id()
 
@@ -117,7 +120,7 @@ class Ledger:
             on_failure,
             failure=LedgerFailed,
         )
-        return cls(writer.run, contents, clock, writer.close)
+        return cls(writer.run, contents, clock, writer.close, partial(free_bytes, path.parent))
 
     @property
     def standing(self) -> Standing:
@@ -130,6 +133,11 @@ class Ledger:
             self._last_sequence,
             sum(1 for _ in self.outbox()),
         )
+
+    @property
+    def has_room(self) -> bool:
+        """Whether something may begin: its end will have to be recorded too."""
+        return self._free_bytes is None or self._free_bytes() >= RESERVE_BYTES
 
     @property
     def term(self) -> int:
@@ -244,6 +252,8 @@ class Ledger:
     async def _put(self, entry: Entry) -> Entry:
         await self._write(lambda connection: tables.write(connection, entry))
         self._entries[entry.sequence] = self._by_command[entry.command_id] = entry
+        if entry.sequence in self._forgotten:
+            self._forgotten.remove(entry.sequence)  # begun again in the moment in which it was forgotten
         self._last_sequence = max(self._last_sequence, entry.sequence)
         return entry
 

@@ -12,6 +12,9 @@ FORMAT: Final = 1
 LOG_BYTES: Final = 4 * 1024 * 1024
 """The log goes into the tables when it has grown beyond this, and is cut back to it."""
 
+RESERVE_BYTES: Final = 16 * 1024 * 1024
+"""Nothing begins that would use it up, so that the end of what has begun can be recorded."""
+
 _BUSY_SECONDS: Final = 1.0
 
 
@@ -64,6 +67,20 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def set_aside(directory: Path) -> None:
+    """Move the ledger of an identity that is given up out of the way, if there is one. Raises LedgerDamaged."""
+    ledger = directory / LEDGER_FILE
+    try:
+        for ending in ("", "-wal"):
+            file = Path(f"{ledger}{ending}")
+            if file.exists():
+                file.replace(directory / f"old-{file.name}")
+    except OSError as error:
+        raise LedgerDamaged(
+            f"the ledger of this host's old identity, {ledger}, can't be moved away: {error.strerror or error}"
+        ) from error
+
+
 def commit(connection: sqlite3.Connection) -> None:
     """End a transaction; it is on the disk when this returns."""
     connection.execute("COMMIT")
@@ -73,6 +90,12 @@ def checkpoint(log: Path, connection: sqlite3.Connection) -> None:
     """Keep the log short. SQLite's own way would keep a failure to itself."""
     if log.stat().st_size > LOG_BYTES:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def free_bytes(directory: Path) -> int:
+    """How much room the disk of a directory has."""
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize
 
 
 def damaged(name: str, problem: str) -> LedgerDamaged:

@@ -64,9 +64,10 @@ class Outbox:
         """Tell a result to the attempts that wait for it in this session; to none of them, unasked."""
         if self._epoch is None:
             return
-        asked = False
-        for correlation_id in correlation_ids:
-            asked = True
+        asking = list(correlation_ids)
+        if asking and not entry.acknowledged:
+            self._note(entry)
+        for correlation_id in asking:
             self._send(
                 completed(
                     outcome,
@@ -77,11 +78,7 @@ class Outbox:
                     recorded=True,
                 )
             )
-        if entry.acknowledged:
-            return
-        if asked:
-            self._note(entry)
-        else:
+        if not asking and not entry.acknowledged:
             self._waiting.append(entry.sequence)
             self._fill()
 

@@ -158,6 +158,7 @@ class AgentSession:
             except LedgerFailed as error:
                 if not self._ended.done():
                     self._ended.set_exception(error)
+                    self._written.set()
             except OSError as error:
                 self._end(End(f"the connection broke ({type(error).__name__})"))
             except ProtocolError as error:

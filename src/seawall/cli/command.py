@@ -92,6 +92,22 @@ def show(context: typer.Context, command_id: CommandId, as_json: Json = False) -
         _print(command, host)
 
 
+@app.command("explain")
+def explain(context: typer.Context, command_id: CommandId, as_json: Json = False) -> None:
+    """Tell what happened to a command and why, step by step."""
+    explanation = ask(context, lambda client: client.explain(command_id))
+    if as_json:
+        print_json(explanation)
+        return
+    say(
+        f"{subject(explanation.command)} on {safe(explanation.command.agent)}: {verdict(explanation.command)}"
+    )
+    began = explanation.command.accepted_at
+    for entry in explanation.timeline:
+        seconds = (entry.at - began).total_seconds() if began is not None else 0.0
+        say(f"  {seconds:+9.3f} s  {safe(entry.text)}")
+
+
 @app.command("cancel")
 def cancel(context: typer.Context, command_id: CommandId, as_json: Json = False) -> None:
     """Ask for a command to be stopped; CANCELLED is only said of one that never started."""

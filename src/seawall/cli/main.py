@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from seawall.cli import agent, backup, circuit, command, container, controller, doctor, operation, token, up
+from seawall.cli import (
+    agent,
+    backup,
+    circuit,
+    command,
+    container,
+    controller,
+    doctor,
+    operation,
+    policy,
+    token,
+    up,
+)
 from seawall.cli.connect import Target, explain
 from seawall.cli.exits import DONE, FAILED, INTERRUPTED, CliProblem
 from seawall.cli.output import tell
@@ -33,6 +45,7 @@ app.add_typer(agent.app, name="agent")
 app.add_typer(container.app, name="container")
 app.add_typer(command.app, name="command")
 app.add_typer(circuit.app, name="circuit")
+app.add_typer(policy.app, name="policy")
 app.add_typer(token.app, name="token")
 app.add_typer(operation.app, name="operation")
 

@@ -21,9 +21,11 @@ from seawall.client.models import (
     Circuit,
     Command,
     CommandOrder,
+    Explanation,
     NewJoinToken,
     NewToken,
     OperationSummary,
+    PolicyView,
     Token,
 )
 from seawall.clock import Clock, SystemClock
@@ -175,12 +177,24 @@ class Client:
         """Ask for a command to be stopped. Its state says what became of it: CANCELLED only if it never started."""
         return decoded(await self._send("POST", f"/commands/{_part(command_id)}/cancel", body={}), Command)
 
+    async def policy(self) -> PolicyView:
+        """What holds for which operation, and where each value comes from."""
+        return decoded(await self._send("GET", "/policy"), PolicyView)
+
+    async def set_policy(self, text: str) -> PolicyView:
+        """Replace the controller's policy file."""
+        return decoded(await self._send("PUT", "/policy", body={"text": text}, repeatable=True), PolicyView)
+
+    async def explain(self, command_id: str) -> Explanation:
+        """What happened to a command and why, in words."""
+        return decoded(await self._send("GET", f"/commands/{_part(command_id)}/explain"), Explanation)
+
     async def verify(self, command_id: str, wait_seconds: float = 0.0) -> Command:
         """Have the host asked what became of an UNKNOWN command; returns when that is known, or after the wait."""
         answer = await self._send(
             "POST",
             f"/commands/{_part(command_id)}/verify",
-            params=[("wait", f"{wait_seconds:g}")] if wait_seconds else [],
+            params=[("wait", f"{wait_seconds:g}")],
             body={},
             repeatable=True,
             answer_seconds=_ANSWER_SECONDS + wait_seconds,

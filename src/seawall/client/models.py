@@ -100,6 +100,38 @@ class Agent(Struct):
     latency_seconds: float | None = None
 
 
+class TimelineEntry(Struct):
+    """One thing that happened to a command; `kind` is a word for programs, `text` a sentence for people."""
+
+    at: datetime
+    kind: str
+    text: str
+
+
+class Explanation(Struct):
+    """A command and its timeline, in order."""
+
+    command: Command
+    timeline: list[TimelineEntry] = field(default_factory=list)
+
+
+class PolicyValue(Struct):
+    """A setting that holds, and where it comes from."""
+
+    value: object
+    source: str
+
+
+class PolicyView(Struct):
+    """What holds now: by operation and setting, and for the plane by `table.setting`. `text` is the policy file."""
+
+    preset: str
+    file: str
+    text: str = ""
+    operations: dict[str, dict[str, PolicyValue]] = field(default_factory=dict)
+    plane: dict[str, PolicyValue] = field(default_factory=dict)
+
+
 class Transition(Struct, rename={"origin": "from", "target": "to"}):
     """A circuit's change of state."""
 

@@ -18,59 +18,21 @@ seconds, given by the caller.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 
-from msgspec import Struct
-
+from seawall.core.circuit import BreakerSettings, CircuitState, Permit, Rejection, Transition
 from seawall.core.errors import CircuitVerdict
 from seawall.core.retry import Dice
 from seawall.core.window import OutcomeWindow
 
-
-class CircuitState(Enum):
-    """The three states of a circuit."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half_open"
-
-
-class BreakerSettings(Struct):
-    """When a circuit opens and how it recovers; durations in seconds. Shared by the circuits of a fleet.
-
-    The open time starts at `open_seconds`, doubles with each re-opening up to `max_open_seconds` and halves again
-    with each healthy minute; `spread` moves it by up to this share either way, so that a fleet doesn't probe in step.
-    """
-
-    failure_threshold: int = 5
-    success_threshold: int = 2
-    failure_window_seconds: float = 60.0
-    open_seconds: float = 30.0
-    max_open_seconds: float = 120.0
-    failure_rate: float = 0.5
-    spread: float = 0.1
-
-
-class Permit(Struct, frozen=True):
-    """The right to make one attempt. Give it back with `Breaker.record`, whatever happened."""
-
-    generation: int
-    probe: bool = False
-
-
-class Rejection(Struct, frozen=True):
-    """No attempt now; the soonest time at which asking again makes sense, in seconds from now."""
-
-    retry_after_seconds: float
-
-
-class Transition(Struct, frozen=True):
-    """A change of state and its reason, in words."""
-
-    origin: CircuitState
-    target: CircuitState
-    reason: str
-
+__all__ = [
+    "Breaker",
+    "BreakerSettings",
+    "CircuitState",
+    "NextGeneration",
+    "Permit",
+    "Rejection",
+    "Transition",
+]
 
 NextGeneration = Callable[[], int]
 """Gives a number greater than all it gave before; one counter serves all breakers of a registry."""
@@ -78,6 +40,7 @@ NextGeneration = Callable[[], int]
 _CLOSED, _SUCCESS = CircuitState.CLOSED, CircuitVerdict.SUCCESS  # the hot path's: a member costs a look-up
 _HEALTHY_SECONDS = 60.0
 _PROBE_UNDER_WAY_SECONDS = 1.0
+_UNCOUNTED = Permit(-1)
 
 
 class Breaker:
@@ -124,11 +87,7 @@ class Breaker:
             return None
         if self.forced:
             return Rejection(self.settings.max_open_seconds)
-        wait = self.admits_at - now
-        if self.state is CircuitState.OPEN:
-            return Rejection(max(0.0, wait))
-        # A probe usually answers long before its lease ends, so those who met one may ask again soon.
-        return Rejection(min(wait, _PROBE_UNDER_WAY_SECONDS)) if wait > 0 else None
+        return None if self.settings.shadow else self._turned_away(now)
 
     def acquire(self, now: float, lease_seconds: float) -> Permit | Rejection:
         """A permit for one attempt, or why not. A probe's permit lapses after `lease_seconds`."""
@@ -137,6 +96,8 @@ class Breaker:
         rejection = self.rejection(now)
         if rejection is not None:
             return rejection
+        if self.settings.shadow and self._turned_away(now) is not None:
+            return _UNCOUNTED  # a live circuit would not have seen what becomes of it
         if self.admits_at:
             # The last probe never came back: its late answer must not count beside the new one's.
             self.generation = self._next_generation()
@@ -172,21 +133,21 @@ class Breaker:
             return None
         return self._enter(CircuitState.HALF_OPEN, now, reason)
 
-    def force(self, state: CircuitState, now: float, reason: str) -> Transition:
+    def force(self, state: CircuitState, now: float, reason: str, by: str = "") -> Transition:
         """An operator's order: stay OPEN (reject all) or CLOSED (admit all) until `reset`.
 
         Raises ValueError for HALF_OPEN, which can't be held.
         """
         if state is CircuitState.HALF_OPEN:
             raise ValueError("a circuit can be forced open or closed, not half-open")
-        transition = self._enter(state, now, reason)
+        transition = self._enter(state, now, reason, by)
         self.forced = True
         return transition
 
-    def reset(self, now: float, reason: str) -> Transition:
+    def reset(self, now: float, reason: str, by: str = "") -> Transition:
         """Forget everything, an operator's order as well, and start CLOSED."""
         self._openings = 0
-        return self._enter(CircuitState.CLOSED, now, reason)
+        return self._enter(CircuitState.CLOSED, now, reason, by)
 
     def put(self, state: CircuitState, now: float, *, opened_at: float | None = None) -> None:
         """Set the state from outside, as a program that owns the circuit may; the open time is then exact."""
@@ -210,6 +171,13 @@ class Breaker:
             return False
         self._decay(now)
         return self._openings == 0
+
+    def _turned_away(self, now: float) -> Rejection | None:
+        wait = self.admits_at - now
+        if self.state is CircuitState.OPEN:
+            return Rejection(max(0.0, wait))
+        # A probe usually answers long before its lease ends, so those who met one may ask again soon.
+        return Rejection(min(wait, _PROBE_UNDER_WAY_SECONDS)) if wait > 0 else None
 
     def _record_probe(self, now: float, dice: Dice, *, failed: bool) -> Transition | None:
         if failed:
@@ -235,8 +203,10 @@ class Breaker:
             self._openings = max(0, self._openings - healthy_minutes)
             self._since += healthy_minutes * _HEALTHY_SECONDS
 
-    def _enter(self, state: CircuitState, now: float, reason: str) -> Transition:
-        transition = Transition(self.state, state, reason)
+    def _enter(self, state: CircuitState, now: float, reason: str, by: str | None = None) -> Transition:
+        if self.settings.shadow and by is None:
+            reason += " (shadow: nothing is rejected)"
+        transition = Transition(self.state, state, reason, by or "")
         self.state = state
         self.generation = self._next_generation()
         self.probe_successes = 0

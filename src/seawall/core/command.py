@@ -59,6 +59,20 @@ class Domain(Enum):
 
     AGENT = "agent"
     DOCKER = "docker"
+    REGISTRY = "registry"
+    """The way from the host to the registries that its images come from."""
+
+
+_ALL_DOMAINS = tuple(Domain)
+_AGENT_ALONE, _AGENT_AND_DOCKER = _ALL_DOMAINS[:1], _ALL_DOMAINS[:2]
+
+
+class Lane(Enum):
+    """Where a command queues: CONTROL is for what must get through, BULK for what moves much data."""
+
+    CONTROL = "control"
+    DEFAULT = "default"
+    BULK = "bulk"
 
 
 class Source(Enum):
@@ -89,9 +103,9 @@ class Command(Struct, frozen=True):
     """One accepted intent. `command_id` is its name for life, through all attempts.
 
     `timeout_seconds` bounds each attempt; `deadline` is a monotonic point in time after which nothing starts;
-    `touches_docker` says whether the host's Docker circuit has a say; a lower `priority` waits less. `sequence` counts
-    an agent's changing commands from 1: such a command is kept in the agent's ledger, so that sending it again only
-    asks what became of it. 0 is a command that no ledger knows.
+    `touches_docker` and `touches_registry` say whether the circuits of these have a say; a registry is only reached by
+    way of Docker. `sequence` counts an agent's changing commands from 1: such a command is kept in the agent's ledger,
+    so that sending it again only asks what became of it. 0 is a command that no ledger knows.
     """
 
     command_id: str
@@ -103,8 +117,16 @@ class Command(Struct, frozen=True):
     timeout_seconds: float = 30.0
     deadline: float = float("inf")
     waits_for_agent: bool = False
-    priority: int = 0
+    lane: Lane = Lane.DEFAULT
     sequence: int = 0
+    touches_registry: bool = False
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """The failure domains that it depends on, from the nearest to the farthest."""
+        if self.touches_docker:
+            return _ALL_DOMAINS if self.touches_registry else _AGENT_AND_DOCKER
+        return _AGENT_ALONE
 
     @property
     def redeliverable(self) -> bool:

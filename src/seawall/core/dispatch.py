@@ -65,6 +65,12 @@ _NOT_TOLD = Outcome(
     "the deadline passed before the agent could tell what became of the command; it is asked as soon as it is there",
 )
 
+_NOBODY_KNOWS = Outcome(
+    CommandErrorCode.OUTCOME_UNKNOWN,
+    "the controller stopped while the command was under way, and no ledger knows it; look at the host before you "
+    "repeat it",
+)
+
 # Looked up once: an enumeration's member costs more than the rest of a step.
 _SUCCESS, _SUCCEEDED = CommandStatus.SUCCESS, CommandState.SUCCEEDED
 _LEDGER = Source.LEDGER
@@ -103,6 +109,8 @@ class Dispatch(Struct, eq=False):
     def start(self, now: float) -> Step:
         """The first step."""
         self._started_at = now
+        if self.in_doubt and not self.command.redeliverable:
+            return self._finish(_NOBODY_KNOWS, now)
         return self._send(now)
 
     def end(self, outcome: Outcome, now: float) -> CommandResult:

@@ -50,6 +50,8 @@ class Circumstance(Enum):
     """The Docker Engine answered 5xx, or the connection to it broke during the call."""
     SAME_DISCONNECT = "same_disconnect"
     """One of several attempts that one lost connection took with it; the circuit has counted it already."""
+    REGISTRY_UNREACHABLE = "registry_unreachable"
+    """The Docker Engine could not reach the image's registry, or that one answered 5xx: nothing has changed."""
     DOCKER_SILENT = "docker_silent"
     """The Docker Engine did not answer the agent in time."""
     NOT_APPLIED = "not_applied"
@@ -76,8 +78,8 @@ class RetryRule(Enum):
 class Verdict(Struct, frozen=True):
     """One row of the table.
 
-    `agent` and `docker` are what the circuits of these failure domains learn; `safe` and `unsafe` are the retry
-    rules for operations that may and may not be repeated; `may_have_run` says that the effect can't be ruled out.
+    `agent`, `docker` and `registry` are what the circuits of these failure domains learn; `safe` and `unsafe` are the
+    retry rules for operations that may and may not be repeated; `may_have_run` says that the effect can't be ruled out.
     """
 
     agent: CircuitVerdict
@@ -85,9 +87,16 @@ class Verdict(Struct, frozen=True):
     safe: RetryRule
     unsafe: RetryRule
     may_have_run: bool = False
+    registry: CircuitVerdict = CircuitVerdict.NEUTRAL
 
 
-SUCCESS = Verdict(CircuitVerdict.SUCCESS, CircuitVerdict.SUCCESS, RetryRule.NO, RetryRule.NO)
+SUCCESS = Verdict(
+    CircuitVerdict.SUCCESS,
+    CircuitVerdict.SUCCESS,
+    RetryRule.NO,
+    RetryRule.NO,
+    registry=CircuitVerdict.SUCCESS,
+)
 
 _code = CommandErrorCode
 _when = Circumstance
@@ -113,6 +122,7 @@ _TABLE: dict[tuple[CommandErrorCode, Circumstance], Verdict] = {
     (_code.DOCKER_ERROR, _when.NONE): Verdict(_good, _good, _no, _no),
     (_code.DOCKER_ERROR, _when.DOCKER_UNREACHABLE): Verdict(_good, _bad, _yes, _yes),
     (_code.DOCKER_ERROR, _when.DOCKER_FAILED): Verdict(_good, _bad, _yes, _no, may_have_run=True),
+    (_code.DOCKER_ERROR, _when.REGISTRY_UNREACHABLE): Verdict(_good, _good, _yes, _yes, registry=_bad),
     (_code.DOCKER_ERROR, _when.NOT_APPLIED): Verdict(_good, _bad, _yes, _yes),
     (_code.INVALID_RESPONSE, _when.NONE): Verdict(_bad, _neutral, _no, _no, may_have_run=True),
     (_code.UNKNOWN_ERROR, _when.NONE): Verdict(_bad, _neutral, _once, _no, may_have_run=True),

@@ -77,7 +77,7 @@ class CommandSettled(Struct, frozen=True):
 
 
 class CircuitChanged(Struct, frozen=True):
-    """A circuit went from one state to another."""
+    """A circuit went from one state to another; `by` is whose order it was, "" for the circuit's own decision."""
 
     at: float
     agent_id: str
@@ -85,6 +85,7 @@ class CircuitChanged(Struct, frozen=True):
     origin: CircuitState
     target: CircuitState
     reason: str
+    by: str = ""
 
 
 Event = (

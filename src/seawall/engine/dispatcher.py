@@ -103,7 +103,7 @@ class Dispatcher:
 
         What waits ends at once as CANCELLED. Of what is on the host only the agent can say whether it was stopped.
         """
-        run = self._runs.get(command_id)
+        run = self._runs.get(command_id) or await self._called_up(command_id)
         if run is None:
             return False
         session = self._fleet.session(run.record.agent_id)
@@ -227,6 +227,8 @@ class Dispatcher:
                 await asyncio.wait((taking_up,))
         if kept.command_id not in self._runs:
             self._start(kept, prepared)
+            # What becomes of it from now on isn't durable yet, so whoever asked doesn't see it.
+            return msgspec.structs.replace(kept, attempts=list(map(msgspec.structs.replace, kept.attempts)))
         return kept
 
     def _prepare(self, record: CommandRecord) -> str | None:
@@ -261,13 +263,12 @@ class Dispatcher:
         run.task = self._tasks.create_task(self._run(run), name=f"command {record.command_id}")
 
     async def _run(self, run: Run) -> None:
-        record = run.record
+        record, run.begun = run.record, True
         try:
             result = await self._result(run)
             run.concluding = True
             self._begun.pop(record.command_id, None)
-            await self.settlement.conclude(record, result, run.decisions)
-            run.result.set_result(record)
+            run.result.set_result(await self.settlement.conclude(record, result, run.decisions))
         finally:
             run.result.cancel()
             if run.place is not None:
@@ -280,18 +281,22 @@ class Dispatcher:
                 del self._open_by_agent[record.agent_id]
 
     async def _result(self, run: Run) -> CommandResult:
-        try:
-            if run.place is not None and not run.place.ready.done():
-                await self._turn(run.place, run.dispatch.command.deadline)
-            result = await self._driver.drive(run.dispatch)
-        except asyncio.CancelledError:
-            if run.word is None:
-                raise
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
+        word = run.word
+        if word is None:
+            try:
+                if run.place is not None and not run.place.ready.done():
+                    await self._turn(run.place, run.dispatch.command.deadline)
+                result = await self._driver.drive(run.dispatch)
+            except asyncio.CancelledError:
+                word = run.word
+                if word is None:
+                    raise
+                task = asyncio.current_task()
+                if task is not None:
+                    task.uncancel()
+        if word is not None:
             now = self._clock.now()
-            result = run.dispatch.end(run.word, now)
+            result = run.dispatch.end(word, now)
             self._driver.emit(CommandFinished(now, run.dispatch.command, result))
         if run.prepared is not None:
             # It was to be sent at once, and wasn't.
@@ -333,6 +338,13 @@ class Dispatcher:
         finally:
             del self._taking_up[agent_id]
 
+    async def _called_up(self, command_id: str) -> Run | None:
+        """Drive a command that waits in the backlog for its agent, without waiting any longer."""
+        record = await self._store.command(command_id)
+        if record is not None and self._backlog.remove(record.agent_id, command_id):
+            self._start(record)
+        return self._runs.get(command_id)
+
     def _due(self, command_ids: list[str]) -> None:
         if self._tasks is not None:
             self._tasks.create_task(self._expire(command_ids), name="expire")
@@ -361,6 +373,13 @@ class Dispatcher:
             self._tasks.create_task(self._take(agent_id, result, run), name=f"result {result.command_id}")
 
     async def _take(self, agent_id: str, result: LedgerResult, run: Run | None) -> None:
+        taking_up = self._taking_up.get(agent_id)
+        if run is None and taking_up is not None:
+            # It may be among those that are about to start, from a record that knows nothing of its end.
+            await asyncio.wait((taking_up,))
+            run = self._runs.get(result.command_id)
+            if run is not None and run.record.agent_id == agent_id and run.end(result.outcome):
+                return
         if run is not None:
             await asyncio.wait((run.result,))
         self._backlog.remove(agent_id, result.command_id)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from seawall.clock import Clock
+from seawall.core.bulkhead import Bulkhead
 from seawall.core.command import Attempt, Command, CommandResult, Outcome
 from seawall.core.dispatch import Dispatch, Finish, Park, Send
 from seawall.core.errors import Circumstance, CommandErrorCode
@@ -19,14 +19,13 @@ from seawall.core.events import (
 )
 from seawall.core.guard import Guard, Guards, Refused
 from seawall.engine.ports import Journal, Link, Subscriber
+from seawall.engine.slots import Slot, hand_over, wait_for_slot
 
-Slot = asyncio.Future[None]
-"""What an attempt waits on in the bulkhead's queue."""
+__all__ = ["Driver", "Slot"]
 
 # What holds while an attempt is under way, should its task be cancelled: neutral for the circuits.
 _CANCELLED = Outcome(CommandErrorCode.CANCELLED, "the command was cancelled", circumstance=Circumstance.HEARD)
 _LEASE_MARGIN_SECONDS = 5.0
-_FULL_RETRY_AFTER_SECONDS = 1.0
 
 
 class Driver:
@@ -85,7 +84,7 @@ class Driver:
             await self.journal.waiting(command)
 
     async def _attempt(self, command: Command, step: Send, now: float) -> Outcome:
-        guard = self.guards.of(command.agent_id)
+        guard, plane, lane = self.guards.of(command.agent_id), self.guards.plane, command.lane
         try:
             if not (guard.quiet or guard.closed):
                 refused = self._refused(guard, command, now)
@@ -93,24 +92,42 @@ class Driver:
                     return _circuit_open(command, refused)
             if not self._link.is_connected(command.agent_id):
                 return _not_connected(command)
-            if not guard.bulkhead.enter():
-                if not await self._wait_for_slot(guard, command, step.timeout_seconds):
-                    return _bulkhead_full(command, guard)
+            if not guard.bulkhead.enter(lane):
+                if not await wait_for_slot(guard.bulkhead, lane, step.timeout_seconds, self.clock):
+                    return _bulkhead_full(command, guard.bulkhead)
                 now = self.clock.now()
             try:
-                return await self._exchange(guard, command, step, now)
+                if plane is None:
+                    return await self._exchange(guard, command, step, now)
+                return await self._exchange_in_plane(plane, guard, command, step, now)
             finally:
-                slot = guard.bulkhead.leave()
-                if slot is not None:
-                    self._hand_over(guard, slot)
+                if guard.bulkhead.leave(lane):
+                    guard.bulkhead.took(lane, self.clock.now() - now)
+                    hand_over(guard.bulkhead)
         finally:
             self.guards.tidy(guard, self.clock.now())
+
+    async def _exchange_in_plane(
+        self, plane: Bulkhead[Slot], guard: Guard[Slot], command: Command, step: Send, now: float
+    ) -> Outcome:
+        lane = command.lane
+        if not plane.enter(lane):
+            timeout_seconds = min(step.timeout_seconds, command.deadline - now)
+            if not await wait_for_slot(plane, lane, timeout_seconds, self.clock):
+                return _plane_full(command, plane)
+            now = self.clock.now()
+        try:
+            return await self._exchange(guard, command, step, now)
+        finally:
+            if plane.leave(lane):
+                plane.took(lane, self.clock.now() - now)
+                hand_over(plane)
 
     async def _exchange(self, guard: Guard[Slot], command: Command, step: Send, started_at: float) -> Outcome:
         # A wait for the slot has used up time: the attempt may take what is left until the deadline.
         timeout_seconds = min(step.timeout_seconds, command.deadline - started_at)
         if timeout_seconds <= 0:
-            return _bulkhead_full(command, guard)
+            return _bulkhead_full(command, guard.bulkhead)
         permits = guard.acquire(command, started_at, timeout_seconds + _LEASE_MARGIN_SECONDS)
         if isinstance(permits, Refused):
             return _circuit_open(command, permits)
@@ -138,34 +155,6 @@ class Driver:
             self.emit(change)
         return guard.refusal(command, now)
 
-    async def _wait_for_slot(self, guard: Guard[Slot], command: Command, timeout_seconds: float) -> bool:
-        slot: Slot = asyncio.get_running_loop().create_future()
-        if not guard.bulkhead.queue(slot, command.priority):
-            return False
-        timer = self.clock.call_at(self.clock.now() + timeout_seconds, slot.cancel)
-        try:
-            await slot
-        except asyncio.CancelledError:
-            if slot.cancelled():
-                guard.bulkhead.abandon(slot)
-            else:
-                # The slot was handed over in the very moment in which this task was cancelled.
-                self._hand_over(guard, guard.bulkhead.leave())
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return False
-        finally:
-            timer.cancel()
-        return True
-
-    def _hand_over(self, guard: Guard[Slot], slot: Slot | None) -> None:
-        # Who has given up waiting, but has not run since, still stands in the queue.
-        while slot is not None and slot.done():
-            slot = guard.bulkhead.leave()
-        if slot is not None:
-            slot.set_result(None)
-
 
 def _circuit_open(command: Command, refused: Refused) -> Outcome:
     return Outcome(
@@ -184,11 +173,19 @@ def _not_connected(command: Command) -> Outcome:
     )
 
 
-def _bulkhead_full(command: Command, guard: Guard[Slot]) -> Outcome:
-    limits = guard.bulkhead.limits
+def _bulkhead_full(command: Command, bulkhead: Bulkhead[Slot]) -> Outcome:
     return Outcome(
         CommandErrorCode.BULKHEAD_FULL,
-        f"Agent {command.agent_id} has {limits.in_flight} commands under way and {guard.bulkhead.waiting} waiting: "
+        f"Agent {command.agent_id} has {bulkhead.in_flight} commands under way and {bulkhead.waiting} waiting: "
         "nothing was sent; try again when some of them are done",
-        retry_after_seconds=_FULL_RETRY_AFTER_SECONDS,
+        retry_after_seconds=bulkhead.retry_after_seconds(command.lane),
+    )
+
+
+def _plane_full(command: Command, plane: Bulkhead[Slot]) -> Outcome:
+    return Outcome(
+        CommandErrorCode.BULKHEAD_FULL,
+        f"All agents together have {plane.in_flight} commands under way and {plane.waiting} waiting: "
+        f"nothing was sent to agent {command.agent_id}; try again when some of them are done",
+        retry_after_seconds=plane.retry_after_seconds(command.lane),
     )

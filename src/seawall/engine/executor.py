@@ -83,7 +83,7 @@ class AgentCommandExecutor:
         self.connection_manager = connection_manager
         self._clock = clock if clock is not None else SystemClock()
         self._new_id = correlation_ids(self._clock)
-        self._guards: Guards[Slot] = Guards(breaker, bulkhead)
+        self._guards: Guards[Slot] = Guards(breaker, bulkhead, plane=None)
         self._pending_commands: MutableMapping[str, PendingCommand] = {}
         self._circuit_views: WeakValueDictionary[str, CircuitBreaker] = WeakValueDictionary()
         told = default_subscribers if subscribers is None else subscribers

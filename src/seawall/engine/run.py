@@ -25,6 +25,7 @@ class Run:
 
     __slots__ = (
         "attempt",
+        "begun",
         "concluding",
         "decisions",
         "dispatch",
@@ -43,6 +44,7 @@ class Run:
         self.prepared: str | None = None
         self.attempt: Attempt | None = None
         self.word: Outcome | None = None
+        self.begun = False
         self.concluding = False
         self.decisions: list[DecisionRecord] = []
         self.result: asyncio.Future[CommandRecord] = asyncio.get_running_loop().create_future()
@@ -50,10 +52,11 @@ class Run:
 
     def end(self, word: Outcome) -> bool:
         """Stop driving it: this is how it ended. False if it is ending already."""
-        if self.concluding or self.word is not None or self.task is None:
+        if self.concluding or self.word is not None:
             return False
         self.word = word
-        self.task.cancel()
+        if self.begun and self.task is not None:  # one that hasn't begun would never come to an end
+            self.task.cancel()
         return True
 
     def end_attempt(self, outcome: Outcome, now: datetime) -> None:
@@ -87,7 +90,6 @@ def command_of(record: CommandRecord, operation: Operation | None, clock: Clock)
         timeout_seconds=record.timeout_seconds,
         deadline=moment_of(clock, record.deadline_at),
         waits_for_agent=record.queue,
-        priority=1,
         sequence=record.sequence,
     )
     if operation is None:
@@ -96,5 +98,5 @@ def command_of(record: CommandRecord, operation: Operation | None, clock: Clock)
         command,
         safety=operation.safety,
         touches_docker=operation.touches_docker,
-        priority=0 if operation.lane.value == "control" else 1,
+        lane=operation.lane,
     )

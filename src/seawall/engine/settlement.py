@@ -40,14 +40,19 @@ class Settlement:
 
     async def conclude(
         self, record: CommandRecord, result: CommandResult, decisions: Sequence[DecisionRecord] = ()
-    ) -> None:
-        """A command has its result, and these decisions aren't written yet."""
+    ) -> CommandRecord:
+        """A command has its result, and these decisions aren't written yet. Returns it as it is kept.
+
+        That isn't this result if it was over already, lost with its agent's ledger or told by it.
+        """
         apply_result(record, result, self._clock.wall())
-        await self._store.finish(record, decisions)
+        if not await self._store.finish(record, decisions):
+            record = await self._store.command(record.command_id) or record
         self._over(record)
         if record.state is CommandState.UNKNOWN and not record.settled:
             self.reconciler.add(record.agent_id, record.command_id)
         self._bus.publish(Notice("finished", record.agent_id, record.command_id, command_document(record)))
+        return record
 
     async def settle(self, record: CommandRecord, outcome: Outcome) -> None:
         """The ledger has told what an UNKNOWN command was."""
@@ -65,10 +70,10 @@ class Settlement:
         if record is not None and record.agent_id != agent_id:
             self.foreign_results += 1
             return
+        if record is not None and not record.state.final:
+            record = await self.conclude(record, result_of(record, told.outcome, self._clock.now()))
         if record is None:
             await self._adopt(agent_id, told)
-        elif not record.state.final:
-            await self.conclude(record, result_of(record, told.outcome, self._clock.now()))
         elif not record.settled:
             await self.settle(record, told.outcome)
         self._acknowledge(agent_id, told.sequence)

@@ -8,15 +8,8 @@ from enum import Enum
 
 from msgspec import Struct
 
+from seawall.core.command import Lane as Lane
 from seawall.core.command import SafetyClass
-
-
-class Lane(Enum):
-    """Where a command queues: CONTROL is for what must get through, BULK for what moves much data."""
-
-    CONTROL = "control"
-    DEFAULT = "default"
-    BULK = "bulk"
 
 
 class Role(Enum):

@@ -51,6 +51,7 @@ class _LedgerRow(NamedTuple):
     last_sequence: int
     ledger_id: str
     proven_epoch: int
+    lost_sequence: int  # what was recorded up to this says nothing of the ledger that the agent has now
 
 
 class _JoinTokenRow(NamedTuple):
@@ -90,6 +91,7 @@ _OPEN_SESSION = Statement(
         "last_sequence",
         "ledger_id",
         "proven_epoch",
+        "lost_sequence",
     ],
 )
 _PROVE_EPOCH = Statement(
@@ -97,7 +99,11 @@ _PROVE_EPOCH = Statement(
 )
 _QUARANTINE = Statement(update(agents).where(_this_agent, _live), ["quarantined_at"])
 _here = commands.c.agent_id == bindparam("id")
-_RECORDED_UP_TO = Statement(select(func.max(commands.c.agent_sequence)).where(_here, command_is_recorded))
+_RECORDED_UP_TO = Statement(
+    select(func.max(commands.c.agent_sequence)).where(
+        _here, command_is_recorded, commands.c.agent_sequence > bindparam("after")
+    )
+)
 _unsettled_here = (_here, command_is_unsettled, commands.c.agent_sequence > literal_column("0"))
 _FIRST_UNSETTLED = Statement(select(func.min(commands.c.agent_sequence)).where(*_unsettled_here))
 _LOSE = Statement(
@@ -191,12 +197,13 @@ class FleetTables(Database):
             if row is None:
                 raise LookupError(f"agent {agent_id} isn't known or is revoked: it can have no session")
             known = _LedgerRow._make(row)
-            recorded = _number(connection, _RECORDED_UP_TO, agent_id)
+            recorded = _number(connection, _RECORDED_UP_TO, agent_id, known.lost_sequence)
             amnesia = _amnesia(known, ledger, recorded)
             epoch = max(known.epoch, ledger.epoch) + 1
             last_sequence = max(known.last_sequence, ledger.last_sequence, ledger.watermark)
             proven_epoch = ledger.epoch if amnesia else max(known.proven_epoch, ledger.epoch)
-            now_known = _LedgerRow(epoch, last_sequence, ledger.ledger_id, proven_epoch)
+            lost_sequence = last_sequence if amnesia else known.lost_sequence
+            now_known = _LedgerRow(epoch, last_sequence, ledger.ledger_id, proven_epoch, lost_sequence)
             connection.execute(_OPEN_SESSION, said | now_known._asdict())
             lost = _lose(connection, agent_id, amnesia, said["last_seen_at"]) if amnesia else {}
             first = _number(connection, _FIRST_UNSETTLED, agent_id)
@@ -244,8 +251,8 @@ def _numbered(agent_ids: Sequence[str]) -> dict[str, str]:
     return {f"id_{index}": agent_ids[min(index, len(agent_ids) - 1)] for index in range(_SEEN_TOGETHER)}
 
 
-def _number(connection: Connection, statement: Statement, agent_id: str) -> int:
-    row = connection.execute(statement, {"id": agent_id}).fetchone()
+def _number(connection: Connection, statement: Statement, agent_id: str, after: int = 0) -> int:
+    row = connection.execute(statement, {"id": agent_id, "after": after}).fetchone()
     return int(str(row[0])) if row is not None and row[0] is not None else 0
 
 

@@ -55,6 +55,7 @@ agents = Table(
     Column("last_sequence", BigInteger, nullable=False, server_default="0"),
     Column("ledger_id", Text, nullable=False, server_default=""),
     Column("proven_epoch", BigInteger, nullable=False, server_default="0"),
+    Column("lost_sequence", BigInteger, nullable=False, server_default="0"),
 )
 Index(
     "uq_agents_live_name",

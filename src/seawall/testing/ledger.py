@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 class MemoryDisk:
     """What is on it outlives the agent: open a ledger, crash, and open the next one.
 
-    `broken` makes every write fail with this error; while `open` is not set, writes wait.
+    `broken` makes every write fail with this error; while `open` is not set, writes wait; `free_bytes` is its room.
     """
 
     def __init__(self) -> None:
@@ -26,6 +26,7 @@ class MemoryDisk:
         self.open = asyncio.Event()
         self.open.set()
         self.writes = 0
+        self.free_bytes = 1 << 40
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._processes = 0
         weakref.finalize(self, self._connection.close)
@@ -43,7 +44,7 @@ class MemoryDisk:
                 await asyncio.Event().wait()  # the dead write nothing
             return self._write(work)
 
-        return Ledger(run, contents, clock)
+        return Ledger(run, contents, clock, free_bytes=lambda: self.free_bytes)
 
     def crash(self) -> None:
         """No write of the ledgers so far comes to an end any more."""

@@ -30,7 +30,6 @@ from tests.simulation.history import (
 
 E = TypeVar("E", bound=Event)
 
-AFTERMATH_SECONDS = 40.0
 _TURNED_AWAY = frozenset({CommandErrorCode.CIRCUIT_OPEN, CommandErrorCode.BULKHEAD_FULL})
 
 NEVER_STARTED = frozenset({CommandState.REJECTED, CommandState.EXPIRED, CommandState.CANCELLED})
@@ -106,9 +105,17 @@ class Span(Struct, frozen=True):
 
 
 class Record:
-    """A history, sorted. `settle_seconds` and `skew_seconds` are the allowances of `checker.check`."""
+    """A history, sorted. The three durations are the allowances of `checker.check`."""
 
-    def __init__(self, history: Iterable[Event], *, skew_seconds: float, settle_seconds: float) -> None:
+    def __init__(
+        self,
+        history: Iterable[Event],
+        *,
+        skew_seconds: float,
+        settle_seconds: float,
+        aftermath_seconds: float = 0.0,
+    ) -> None:
+        self.aftermath_seconds = aftermath_seconds
         self.skew_seconds = skew_seconds
         self.settle_seconds = settle_seconds
         events = sorted(history, key=lambda event: event.order)
@@ -143,7 +150,7 @@ class Record:
         """
         return any(
             span.begins_at <= ends_at
-            and span.ends_at + AFTERMATH_SECONDS >= begins_at
+            and span.ends_at + self.aftermath_seconds >= begins_at
             and (span.fault.place is Place.CONTROLLER or span.fault.agent in ("", agent))
             for span in self.spans
         )
@@ -152,6 +159,15 @@ class Record:
         """Whether the ledger that held this row is gone."""
         return any(
             fault.kind is FaultKind.LEDGER_LOST and fault.agent == event.agent and fault.order > event.order
+            for fault in self.of(Fault)
+        )
+
+    def ledger_lost_between(self, first: LedgerDone, second: LedgerDone) -> bool:
+        """Whether an older copy of the ledger took its place between the two."""
+        return any(
+            fault.kind is FaultKind.LEDGER_LOST
+            and fault.agent == first.agent
+            and first.order < fault.order < second.order
             for fault in self.of(Fault)
         )
 

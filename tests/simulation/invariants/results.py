@@ -14,17 +14,19 @@ def check_results(record: Record) -> Iterator[Violation]:
     """I4: a row DONE never changes, reaches the record as it is, and is acknowledged only when it is there."""
     for story in record.stories.values():
         if story.done:
-            yield from _check_rows(story)
+            yield from _check_rows(record, story)
             yield from _check_committed(record, story, story.done[-1])
         if story.acknowledged:
             yield from _check_acknowledged(record, story)
 
 
-def _check_rows(story: Story) -> Iterator[Violation]:
+def _check_rows(record: Record, story: Story) -> Iterator[Violation]:
     first: dict[str, LedgerDone] = {}
     for row in story.done:
         earlier = first.setdefault(row.ledger_id, row)
-        if (row.code, row.digest) != (earlier.code, earlier.digest):
+        if record.ledger_lost_between(earlier, row):
+            first[row.ledger_id] = row
+        elif (row.code, row.digest) != (earlier.code, earlier.digest):
             sentence = f"its row in the ledger said {_word(earlier)} and later {_word(row)}"
             yield Violation(Invariant.I4, story.command_id, sentence, (earlier, row))
 
@@ -34,6 +36,10 @@ def _check_committed(record: Record, story: Story, row: LedgerDone) -> Iterator[
     last = results[-1] if results else None
     if story.resolved or (last is not None and _same(row, last)):
         return
+    if last is not None and any(
+        _same(earlier, last) and record.ledger_lost_between(earlier, row) for earlier in story.done
+    ):
+        return  # an older copy of the ledger came to another conclusion
     now = current_state(record, story, record.ends_at)
     gone = _row_is_gone(record, story, row)
     if gone and (now is None or now.state is CommandState.UNKNOWN):

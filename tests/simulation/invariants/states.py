@@ -131,7 +131,7 @@ def _check_commits(record: Record, story: Story) -> Iterator[Violation]:
             restore = record.restore_after(before, commit.order)
             if restore is not None:
                 yield from _check_restored(story, before, restore, commit)
-                before = _kept(story.commits[:index], restore)
+                before = _kept(record, story.commits[:index], restore)
             if before is not None and not _may_follow(story, before, commit):
                 sentence = f"{before.state.value} became {commit.state.value}"
                 if before.state is CommandState.UNKNOWN:
@@ -140,8 +140,17 @@ def _check_commits(record: Record, story: Story) -> Iterator[Violation]:
         before = commit
 
 
-def _kept(commits: list[StateCommitted], restore: Fault) -> StateCommitted | None:
-    return next((commit for commit in reversed(commits) if commit.order <= restore.backup_order), None)
+def _kept(record: Record, commits: list[StateCommitted], restore: Fault) -> StateCommitted | None:
+    """What the backup held: a restore before it may have taken something back."""
+    return next(
+        (
+            commit
+            for commit in reversed(commits)
+            if commit.order <= restore.backup_order
+            and record.restore_after(commit, restore.backup_order) is None
+        ),
+        None,
+    )
 
 
 def _check_restored(

@@ -24,6 +24,7 @@ def upgrade() -> None:
     op.add_column("agents", sa.Column("last_sequence", sa.BigInteger, nullable=False, server_default="0"))
     op.add_column("agents", sa.Column("ledger_id", sa.Text, nullable=False, server_default=""))
     op.add_column("agents", sa.Column("proven_epoch", sa.BigInteger, nullable=False, server_default="0"))
+    op.add_column("agents", sa.Column("lost_sequence", sa.BigInteger, nullable=False, server_default="0"))
     op.add_column("commands", sa.Column("agent_sequence", sa.BigInteger, nullable=False, server_default="0"))
     op.add_column("commands", sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.true()))
     op.add_column("commands", sa.Column("recorded", sa.Boolean, nullable=False, server_default=sa.false()))

@@ -1,0 +1,271 @@
+"""Which policy holds for which operation, and where each value comes from.
+
+A value is looked up for the operation, then for its safety class, then for all operations, then in the preset; timeouts
+and lanes that nobody sets are those of the operation's declaration.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from enum import Enum
+
+import msgspec
+from msgspec import Struct
+
+from seawall.core.command import Lane, SafetyClass
+from seawall.core.policy import PRESETS, Policy
+from seawall.core.retry import Jitter, RetryPolicy
+from seawall.operations.operation import Operation
+from seawall.operations.registry import OPERATIONS
+from seawall.toml_document import TomlDocument
+
+DEFAULT_PRESET = "production"
+BUILT_IN = "(built in)"
+
+_MAX_TIMEOUT_SECONDS = 86_400.0
+_MAX_ATTEMPTS = 20
+
+
+class Fallback(Enum):
+    """What a caller is given where an operation fails because its host can't be reached."""
+
+    NONE = "none"
+    STALE = "stale"
+    """The last known answer, marked as such and with its age. Reads only."""
+
+
+class OperationPolicy(Struct, frozen=True):
+    """What holds for one operation. `timeout_seconds` is an attempt's, without the grace that a command asks for.
+
+    `sources` says for each value which table, or which preset, it comes from.
+    """
+
+    retry: RetryPolicy
+    timeout_seconds: float
+    lane: Lane
+    fallback: Fallback
+    sources: dict[str, str]
+
+
+class _Limit(Struct, frozen=True):
+    """What a value must be."""
+
+    kind: type
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[str, ...] = ()
+
+
+_OPERATION_KEYS = {
+    "timeout_seconds": _Limit(float, 0.001, _MAX_TIMEOUT_SECONDS),
+    "max_attempts": _Limit(int, 1, _MAX_ATTEMPTS),
+    "initial_delay": _Limit(float, 0, 3_600),
+    "max_delay": _Limit(float, 0, 3_600),
+    "backoff_multiplier": _Limit(float, 1, 100),
+    "jitter": _Limit(str, choices=tuple(jitter.value for jitter in Jitter)),
+    "lane": _Limit(str, choices=tuple(lane.value for lane in Lane)),
+    "fallback": _Limit(str, choices=tuple(fallback.value for fallback in Fallback)),
+}
+_PLANE_KEYS: dict[str, dict[str, _Limit]] = {
+    "breaker": {
+        "failure_threshold": _Limit(int, 1, 1_000),
+        "success_threshold": _Limit(int, 1, 100),
+        "failure_window_seconds": _Limit(float, 1, 86_400),
+        "open_seconds": _Limit(float, 0.1, 86_400),
+        "max_open_seconds": _Limit(float, 0.1, 86_400),
+        "failure_rate": _Limit(float, 0.01, 1),
+        "shadow": _Limit(bool),
+    },
+    "bulkhead": {
+        "in_flight": _Limit(int, 1, 1_000),
+        "queue": _Limit(int, 0, 10_000),
+        "largest": _Limit(int, 1, 1_000),
+    },
+    "budget": {
+        "capacity": _Limit(float, 0, 1_000_000),
+        "per_success": _Limit(float, 0, 100),
+        "per_second": _Limit(float, 0, 10_000),
+    },
+    "plane_budget": {
+        "capacity": _Limit(float, 0, 1_000_000),
+        "per_success": _Limit(float, 0, 100),
+        "per_second": _Limit(float, 0, 10_000),
+    },
+}
+_CLASSES = {safety.value: safety for safety in SafetyClass}
+_RETRY_KEYS = ("max_attempts", "initial_delay", "max_delay", "backoff_multiplier", "jitter")
+
+Table = Mapping[str, object]
+
+
+class Policies:
+    """The policies of a plane. Made by `read_policies`, or without a document from a preset alone."""
+
+    def __init__(self, preset: str = DEFAULT_PRESET, document: TomlDocument | None = None) -> None:
+        self.preset = preset
+        self.text_name = document.name if document is not None else BUILT_IN
+        self._document = document
+        self._tables = _tables(document)
+        self.plane = self._plane_policy()
+        self._by_operation: dict[str, OperationPolicy] = {}
+
+    def of(self, operation: Operation) -> OperationPolicy:
+        """What holds for this operation."""
+        policy = self._by_operation.get(operation.name)
+        if policy is None:
+            policy = self._by_operation[operation.name] = self._resolve(operation)
+        return policy
+
+    def plane_sources(self) -> dict[str, str]:
+        """Where each value of breaker, bulkhead and budgets comes from, by `table.key`."""
+        found: dict[str, str] = {}
+        for table, keys in _PLANE_KEYS.items():
+            given = self._tables.get((table,), {})
+            for key in keys:
+                found[f"{table}.{key}"] = self._source((table,), key) if key in given else self._preset_source
+        return found
+
+    @property
+    def _preset_source(self) -> str:
+        return f"preset {self.preset}"
+
+    def _resolve(self, operation: Operation) -> OperationPolicy:
+        layers = (
+            ("operation", operation.name),
+            ("class", operation.safety.value),
+            ("default",),
+        )
+        retry = PRESETS[self.preset].retry
+        jitter = retry.jitter if isinstance(retry.jitter, Jitter) else Jitter.PROPORTIONAL
+        values: dict[str, object] = {
+            "max_attempts": retry.max_attempts,
+            "initial_delay": retry.initial_delay,
+            "max_delay": retry.max_delay,
+            "backoff_multiplier": retry.backoff_multiplier,
+            "jitter": jitter.value,
+            "timeout_seconds": operation.timeout_seconds,
+            "lane": operation.lane.value,
+            "fallback": Fallback.NONE.value,
+        }
+        sources = dict.fromkeys(_RETRY_KEYS, self._preset_source)
+        sources |= dict.fromkeys(("timeout_seconds", "lane"), "the operation's declaration")
+        sources["fallback"] = BUILT_IN
+        for layer in reversed(layers):
+            for key, value in self._tables.get(layer, {}).items():
+                if layer == ("default",) and key in ("timeout_seconds", "lane") and key in sources:
+                    continue  # what an operation declares knows better than a value for all of them
+                values[key] = value
+                sources[key] = self._source(layer, key)
+        fallback = Fallback(values["fallback"])
+        if fallback is Fallback.STALE and operation.changes:
+            fallback = Fallback.NONE
+        chosen = {key: values[key] for key in _RETRY_KEYS} | {"jitter": Jitter(values["jitter"])}
+        return OperationPolicy(
+            msgspec.structs.replace(retry, **chosen),
+            float(str(values["timeout_seconds"])),
+            Lane(values["lane"]),
+            fallback,
+            sources,
+        )
+
+    def _plane_policy(self) -> Policy:
+        preset = PRESETS[self.preset]
+        budget = preset.budget
+        agent, plane = self._tables.get(("budget",), {}), self._tables.get(("plane_budget",), {})
+        if budget is not None:
+            budget = msgspec.structs.replace(
+                budget,
+                agent=msgspec.structs.replace(budget.agent, **agent),
+                plane=msgspec.structs.replace(budget.plane, **plane),
+            )
+        return msgspec.structs.replace(
+            preset,
+            breaker=msgspec.structs.replace(preset.breaker, **self._tables.get(("breaker",), {})),
+            bulkhead=msgspec.structs.replace(preset.bulkhead, **self._tables.get(("bulkhead",), {})),
+            budget=budget,
+        )
+
+    def _source(self, table: tuple[str, ...], key: str) -> str:
+        if self._document is None:
+            return BUILT_IN
+        return f"{self._document.name}, line {self._document.line_of(*table, key)}"
+
+
+def read_policies(name: str, text: str) -> Policies:
+    """The policies that a TOML text describes. Raises InvalidToml, which names the line and what would be right."""
+    document = TomlDocument(name, text)
+    preset = document.values.get("preset", DEFAULT_PRESET)
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise document.complaint(("preset",), f"must be one of {', '.join(PRESETS)}, not {preset!r}")
+    _check(document)
+    return Policies(preset, document)
+
+
+def _tables(document: TomlDocument | None) -> dict[tuple[str, ...], Table]:
+    found: dict[tuple[str, ...], Table] = {}
+    if document is None:
+        return found
+    for name, content in document.values.items():
+        if not isinstance(content, dict):
+            continue
+        if name in ("operation", "class"):
+            found |= {(name, inner): table for inner, table in content.items()}
+        else:
+            found[name,] = content
+    return found
+
+
+def _check(document: TomlDocument) -> None:
+    allowed = ("preset", "default", "class", "operation", *_PLANE_KEYS)
+    for name, content in document.values.items():
+        if name not in allowed:
+            raise document.complaint((name,), f"isn't known; {_there_is(name, allowed)}")
+        if name == "preset":
+            continue
+        if not isinstance(content, dict):
+            raise document.complaint((name,), f"must be a table: write [{name}]")
+        if name in ("class", "operation"):
+            _check_inner(document, name, content)
+        else:
+            _check_table(document, (name,), content, _PLANE_KEYS.get(name, _OPERATION_KEYS))
+
+
+def _check_inner(document: TomlDocument, kind: str, tables: Table) -> None:
+    known = tuple(_CLASSES) if kind == "class" else tuple(OPERATIONS)
+    for name, content in tables.items():
+        if name not in known:
+            raise document.complaint((kind, name), f"isn't known; {_there_is(name, known)}")
+        if not isinstance(content, dict):
+            raise document.complaint((kind, name), f"must be a table: write [{kind}.{name}]")
+        _check_table(document, (kind, name), content, _OPERATION_KEYS)
+
+
+def _check_table(
+    document: TomlDocument, path: tuple[str, ...], table: Table, limits: Mapping[str, _Limit]
+) -> None:
+    for key, value in table.items():
+        limit = limits.get(key)
+        if limit is None:
+            raise document.complaint((*path, key), f"isn't known; {_there_is(key, tuple(limits))}")
+        problem = _problem(limit, value)
+        if problem is not None:
+            raise document.complaint((*path, key), f"{problem}, not {value!r}")
+
+
+def _problem(limit: _Limit, value: object) -> str | None:
+    if limit.kind is str:
+        return None if value in limit.choices else f"must be one of {', '.join(limit.choices)}"
+    if limit.kind is bool:
+        return None if isinstance(value, bool) else "must be true or false"
+    whole = limit.kind is int
+    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not number or not isinstance(value, int | float) or not limit.low <= value <= limit.high:
+        return f"must be a {'whole ' if whole else ''}number from {limit.low:g} to {limit.high:g}"
+    return None
+
+
+def _there_is(name: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
