@@ -89,7 +89,8 @@ class Callers:
             self.refusals += 1
             await asyncio.sleep(_AGAIN_SECONDS)
         command_id = str(answer.json()["command_id"])
-        assert intent.command_id in (None, command_id), f"{intent.key} became two commands"
+        if intent.command_id not in (None, command_id):
+            intent.turned_away.append(intent.command_id)
         intent.command_id = command_id
 
     async def _request(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from tests.chaos.intents import OPERATIONS, Intent, Judgement, judge
 from tests.chaos.mortal import MortalPlane
-from tests.chaos.witness import Sighting, prepare, sight, times_done
+from tests.chaos.witness import Sighting, new_witness, sight, times_done
 from tests.system.engine import Engine
 
 HOST = "host"
@@ -62,9 +63,9 @@ class DockerStorm:
         self._rounds: list[_Round] = []
         self._done: dict[str, int | None] = {}
 
-    async def run(self, faults: int) -> Judgement:
+    async def run(self, faults: int, of: Sequence[DockerFault] = tuple(DockerFault)) -> Judgement:
         """Strike, heal, and judge what became of the commands."""
-        kinds = [list(DockerFault)[number % len(DockerFault)] for number in range(faults)]
+        kinds = [of[number % len(of)] for number in range(faults)]
         self._dice.shuffle(kinds)
         async with self._plane as plane:
             async with asyncio.TaskGroup() as asking:
@@ -80,7 +81,7 @@ class DockerStorm:
         intents = {operation: self._intend(operation, number) for operation in OPERATIONS}
         witnesses = await asyncio.gather(
             *(
-                asyncio.to_thread(prepare, self._engine, operation, str(intent.arguments["container"]))
+                asyncio.to_thread(new_witness, self._engine, operation, str(intent.arguments["container"]))
                 for operation, intent in intents.items()
             )
         )

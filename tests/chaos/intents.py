@@ -44,7 +44,9 @@ class Intent:
     regretted: bool = False
     """Whether its cancellation is asked for, once it is accepted."""
     command_id: str | None = None
-    """Of the 2xx that the caller has had."""
+    """Of the latest 2xx that the caller has had."""
+    turned_away: list[str] = field(default_factory=list)
+    """Commands of earlier 2xx, which the plane then turned away unsent: their key was free again."""
     told: list[str] = field(default_factory=list)
     """The final states that callers were shown, in order."""
 
@@ -114,6 +116,11 @@ def judge(
         if record is None:
             found.lies.append(f"{intent.key}: {intent.command_id} was accepted and is gone")
             continue
+        found.lies += [
+            f"{intent.key} became {intent.command_id} although {each} was not turned away"
+            for each in intent.turned_away
+            if records[each]["state"] != "REJECTED"
+        ]
         state, count = str(record["state"]), effects(intent)
         found.states[state] = found.states.get(state, 0) + 1
         found.verifiable += intent.verifiable

@@ -14,6 +14,7 @@ from typing import TypeVar
 import httpx
 
 from seawall.agent.join import join
+from seawall.core.command import Domain
 from tests.chaos.fake_dockerd import FakeDockerd
 from tests.chaos.hatchery import start_agent, start_controller
 from tests.system.plane import free_port
@@ -133,6 +134,12 @@ class Lone:
         name = f"web-{next(self._numbers)}"
         self.engine.hold(name)
         return name
+
+    async def close_circuits(self) -> None:
+        """Forget the failures so far: these tests are about commands, and an open circuit would turn them away."""
+        for domain in Domain:
+            answer = await self._http.post(f"/api/v1/circuits/{HOST}/{domain.value}/reset", json={})
+            assert answer.is_success, answer.text
 
     async def restart(self, container: str) -> httpx.Response | None:
         """Ask once for the restart of a container, under its name as key; None if there was no answer."""

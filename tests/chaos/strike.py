@@ -64,6 +64,7 @@ async def strikes(
         # A new agent, since one that lost several controllers in a row takes its time before it tries the next.
         await plane.start(AGENT)
         await plane.connected()
+        await plane.close_circuits()
         container = plane.hold()
         async with struck(plane.process_id(victim), CALLS[kind], fault, number, paths):
             answer = await plane.restart(container)

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -95,15 +96,27 @@ async def test_below_the_reserve_nothing_is_accepted_and_what_was_accepted_comes
     container = plane.hold()
     (command_id,) = await accepted(plane, [container])
     filler = fill(disk, RESERVE_BYTES - MEBIBYTE)
-    refused = await plane.restart(plane.hold())
-    assert refused is not None
-    assert (refused.status_code, refused.json()["error_code"]) == (HTTPStatus.SERVICE_UNAVAILABLE, "store_full")
-    assert float(refused.headers["Retry-After"]) > 0
+
+    async def refused() -> httpx.Response | None:
+        answer = await plane.restart(plane.hold())
+        return answer if answer is not None and answer.is_error else None
+
+    answer = await plane.until("nothing more is accepted", refused)
+    assert (answer.status_code, answer.json()["error_code"]) == (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "store_full",
+    )
+    assert float(answer.headers["Retry-After"]) > 0
     await plane.start(AGENT)
     assert (await plane.over(command_id))["state"] == "SUCCEEDED"
     assert plane.executions(container) == 1
     filler.unlink()
-    await accepted(plane, [plane.hold()])
+
+    async def accepts() -> bool:
+        answer = await plane.restart(plane.hold())
+        return answer is not None and answer.is_success
+
+    await plane.until("there is room again", accepts)
     record("disk below the reserve: accepted commands concluded", 1, unit="commands")
 
 

@@ -36,7 +36,7 @@ class Sighting:
     hangups: int = 0
 
 
-def prepare(engine: Engine, operation: str, name: str) -> tuple[str, Sighting]:
+def new_witness(engine: Engine, operation: str, name: str) -> tuple[str, Sighting]:
     """Create a witness that this operation can be done to; its id, and how it is once it watches."""
     if operation not in _RUNNING_FIRST:
         container_id = engine.create_container(name, COMMAND)
@@ -77,7 +77,8 @@ def _witnessed(engine: Engine, container_id: str) -> list[str]:
 def times_done(intent: Intent, before: Sighting, now: Sighting, *, daemon_died: bool) -> int | None:
     """How often the intent was done; None where a daemon's death looks the same.
 
-    A daemon that starts anew stops the containers that it finds running.
+    A daemon that starts anew stops the containers that it finds running, and has forgotten a start that it hadn't
+    written down: by all that Docker shows, that one has not happened.
     """
     started = now.moments[0] != before.moments[0]
     match intent.operation:
@@ -86,8 +87,7 @@ def times_done(intent: Intent, before: Sighting, now: Sighting, *, daemon_died: 
         case "container_rename":
             return int(now.name == intent.arguments["name"])
         case "container_start" | "container_restart":
-            # One that was killed at once may not have come to write down its start.
-            return max(now.starts - before.starts, int(started))
+            return int(started) if daemon_died else now.starts - before.starts
         case "container_kill":
             return None if daemon_died and not now.hangups else now.hangups
         case "container_stop":

@@ -27,8 +27,7 @@ def test_the_defaults_listen_on_loopback(tmp_path: Path) -> None:
     settings = load_settings()
     assert (settings.api, settings.agents) == (Address("127.0.0.1", 7700), Address("127.0.0.1", 7701))
     assert settings.data == tmp_path / "seawall"
-    assert settings.bulkhead.limits().in_flight == 8
-    assert settings.breaker.settings().open_seconds == 30
+    assert settings.heartbeat_seconds == 10
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(
@@ -36,16 +35,14 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(
 ) -> None:
     write(
         tmp_path,
-        'api = "127.0.0.1:1"\nagents = "127.0.0.1:2"\nheartbeat_seconds = 3\n[breaker]\nopen_seconds = 4\n',
+        'api = "127.0.0.1:1"\nagents = "127.0.0.1:2"\nheartbeat_seconds = 3\n',
     )
     monkeypatch.setenv("SEAWALL_AGENTS", "127.0.0.1:22")
     monkeypatch.setenv("SEAWALL_HEARTBEAT_SECONDS", "33")
-    monkeypatch.setenv("SEAWALL_BREAKER__FAILURE_THRESHOLD", "7")
     settings = load_settings({"data": str(tmp_path), "heartbeat_seconds": 66, "log_format": None})
     assert settings.api.port == 1
     assert settings.agents.port == 22
     assert settings.heartbeat_seconds == 66
-    assert (settings.breaker.open_seconds, settings.breaker.failure_threshold) == (4, 7)
 
 
 def test_settings_of_the_client_in_the_environment_are_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,13 +59,11 @@ def test_settings_of_the_client_in_the_environment_are_none_of_ours(monkeypatch:
         ('api = "127.0.0.1:1\n', 1, "TOML"),
         (b"# fine\n# \xff\n", 2, "UTF-8"),
         ('log_format = "console"\nhart_beat = 1\n', 2, "heartbeat_seconds"),
-        ("[bulkhead]\n\nin_flght = 3\n", 3, "in_flight"),
-        ("[bulk]\nin_flight = 3\n", 1, "bulkhead"),
+        ('log_format = "json"\n\n[bulkhead]\nin_flight = 3\n', 3, "belongs into the policy file"),
+        ("\n[bulk]\nin_flight = 3\n", 2, "there is no setting 'bulk'"),
         ("heartbeat_seconds = 0\n", 1, "heartbeat_seconds"),
         ('\nheartbeat_seconds = "often"\n', 2, "heartbeat_seconds"),
-        ("[breaker]\nfailure_threshold = 0\n", 2, "failure_threshold"),
-        ("[breaker]\nopen_seconds = nan\n", 2, "open_seconds"),
-        ("breaker.failure_rate = 2\n", 1, "failure_rate"),
+        ("heartbeat_seconds = nan\n", 1, "heartbeat_seconds"),
         ('api = "7700"\n', 1, "HOST:PORT"),
         ("api = 7700\n", 1, "HOST:PORT"),
         ('log_format = "xml"\n', 1, "'console' or 'json'"),

@@ -257,6 +257,58 @@ def test_reset_forgets_order_failures_and_openings() -> None:
     assert breaker.admits_at == 31.0
 
 
+def test_a_transition_says_whose_order_it_was() -> None:
+    breaker = new_breaker()
+    assert breaker.force(OPEN, 0.0, "maintenance", by="ada").by == "ada"
+    assert breaker.reset(1.0, "disk replaced", by="bob").by == "bob"
+    play(breaker, "----", 1.0)
+    opening = breaker.record(taken(breaker, 1.0), BAD, 1.0, middle)
+    assert opening is not None
+    assert opening.by == ""
+
+
+def test_in_shadow_it_opens_and_recovers_as_it_would_but_rejects_nothing() -> None:
+    shadow, live = new_breaker(shadow=True), new_breaker()
+    for breaker in (shadow, live):
+        play(breaker, "-----", 0.0)
+    for now in (0.0, 10.0, 29.9):
+        assert shadow.rejection(now) is None
+        shadow.record(taken(shadow, now), GOOD, now, middle)
+    assert (shadow.state, shadow.admits_at) == (live.state, live.admits_at) == (OPEN, 30.0)
+    for breaker in (shadow, live):
+        assert breaker.wake(30.0) is not None
+        play(breaker, "+-", 30.0)
+        assert (breaker.state, breaker.admits_at) == (OPEN, 90.0)
+
+
+def test_in_shadow_only_the_one_that_a_live_circuit_would_let_through_is_its_probe() -> None:
+    breaker = half_open(shadow=True)
+    permits = [taken(breaker, 100.0) for _ in range(50)]
+    assert [permit.probe for permit in permits] == [True] + [False] * 49
+    for permit in permits[1:]:
+        assert breaker.record(permit, BAD, 100.0, middle) is None
+    assert breaker.state is HALF_OPEN
+    breaker.record(permits[0], GOOD, 100.0, middle)
+    assert breaker.probe_successes == 1
+
+
+def test_the_reason_of_a_change_in_shadow_says_so() -> None:
+    breaker = new_breaker(shadow=True)
+    play(breaker, "----")
+    opening = breaker.record(taken(breaker), BAD, 0.0, middle)
+    waking = breaker.wake(30.0)
+    assert opening is not None
+    assert waking is not None
+    assert opening.reason == "5 failures in 60 s, 100% of the outcomes (shadow: nothing is rejected)"
+    assert waking.reason == "the open time is over (shadow: nothing is rejected)"
+
+
+def test_an_operator_who_forces_it_open_is_obeyed_in_shadow_too() -> None:
+    breaker = new_breaker(shadow=True)
+    assert breaker.force(OPEN, 0.0, "maintenance").reason == "maintenance"
+    assert isinstance(breaker.acquire(1e9, LEASE_SECONDS), Rejection)
+
+
 def test_incident_28_a_breaker_keeps_no_exception_and_no_traceback() -> None:
     breaker = opened()
     for _ in range(1000):

@@ -13,10 +13,12 @@ from seawall.core.guard import Guard, Guards, Pass, Refused
 AGENT = "agent-1"
 PING = Command("1", "ping", AGENT, {}, touches_docker=False)
 LIST = Command("2", "container_list", AGENT, {}, touches_docker=True)
+PULL = Command("3", "image_pull", AGENT, {}, touches_docker=True, touches_registry=True)
 DONE = Outcome()
 SILENT = Outcome(CommandErrorCode.TIMEOUT, circumstance=Circumstance.SILENT)
 DOCKER_DOWN = Outcome(CommandErrorCode.DOCKER_ERROR, circumstance=Circumstance.DOCKER_UNREACHABLE)
 NO_SUCH_CONTAINER = Outcome(CommandErrorCode.DOCKER_ERROR, circumstance=Circumstance.DOCKER_REFUSED)
+REGISTRY_DOWN = Outcome(CommandErrorCode.DOCKER_ERROR, circumstance=Circumstance.REGISTRY_UNREACHABLE)
 LOST = Outcome(CommandErrorCode.AGENT_DISCONNECTED)
 LOST_WITH_IT = Outcome(CommandErrorCode.AGENT_DISCONNECTED, circumstance=Circumstance.SAME_DISCONNECT)
 
@@ -144,6 +146,160 @@ def test_a_silent_agent_opens_agent_and_leaves_docker_alone() -> None:
     assert state(guards, Domain.AGENT) is CircuitState.OPEN
     assert state(guards, Domain.DOCKER) is CircuitState.CLOSED
     assert guard.refusal(PING, 1.0) == Refused(Domain.AGENT, 29.0)
+
+
+def test_a_registry_that_is_away_opens_its_own_circuit_and_hurts_nothing_else() -> None:
+    guards: Guards[None] = Guards()
+    changes = [change for _ in range(5) for change in attempt(guards, REGISTRY_DOWN, PULL)]
+    assert [(change.domain, change.target) for change in changes] == [(Domain.REGISTRY, CircuitState.OPEN)]
+    assert [domain for domain, _ in guards.of(AGENT).breakers] == [Domain.REGISTRY]
+    guard = guards.of(AGENT)
+    assert guard.refusal(PULL, 1.0) == guard.acquire(PULL, 1.0, 35.0) == Refused(Domain.REGISTRY, 29.0)
+    assert isinstance(guard.acquire(LIST, 1.0, 35.0), Pass)
+    assert isinstance(guard.acquire(PING, 1.0, 35.0), Pass)
+
+
+def test_a_pull_that_succeeds_closes_the_circuit_of_the_registry() -> None:
+    guards: Guards[None] = Guards()
+    for _ in range(5):
+        attempt(guards, REGISTRY_DOWN, PULL)
+    changes = [*attempt(guards, DONE, PULL, 31.0), *attempt(guards, DONE, PULL, 31.0)]
+    assert [change.target for change in changes] == [CircuitState.HALF_OPEN, CircuitState.CLOSED]
+
+
+def test_the_nearest_circuit_that_is_open_is_the_one_that_is_named() -> None:
+    guards: Guards[None] = Guards()
+    guard = guards.of(AGENT)
+    for domain in (Domain.REGISTRY, Domain.DOCKER, Domain.AGENT):
+        guard.breaker(domain).put(CircuitState.OPEN, 0.0)
+        assert guard.refusal(PULL, 1.0) == Refused(domain, 29.0)
+    assert [domain for domain, _ in guard.breakers] == list(Domain)
+
+
+def test_all_three_circuits_are_dropped_when_they_are_clean() -> None:
+    guards: Guards[None] = Guards()
+    for outcome in (SILENT, DOCKER_DOWN, REGISTRY_DOWN):
+        attempt(guards, outcome, PULL)
+    assert len(guards.of(AGENT).breakers) == 3
+    guards.tidy(guards.of(AGENT), 61.0)
+    assert len(guards) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "permits"), [(PING, (True, False, False)), (LIST, (True, True, False)), (PULL, (True, True, True))]
+)
+@pytest.mark.parametrize("quiet", [True, False])
+def test_an_attempt_has_a_permit_for_each_domain_that_it_depends_on(
+    command: Command, permits: tuple[bool, ...], quiet: bool
+) -> None:
+    guards: Guards[None] = Guards()
+    guard = guards.of(AGENT)
+    if not quiet:
+        guard.breaker(Domain.AGENT)
+    given = guard.acquire(command, 0.0, 35.0)
+    assert isinstance(given, Pass)
+    assert tuple(permit is not None for permit in (given.agent, given.docker, given.registry)) == permits
+    assert len(command.domains) == sum(permits)
+
+
+def test_while_frozen_no_circuit_opens_and_no_breaker_is_made() -> None:
+    guards: Guards[None] = Guards()
+    guards.freeze("62 of 100 agents failed at once")
+    assert guards.frozen == "62 of 100 agents failed at once"
+    for outcome in (SILENT, DOCKER_DOWN, REGISTRY_DOWN) * 100:
+        assert attempt(guards, outcome, PULL) == []
+    assert len(guards) == 0
+
+
+def test_a_freeze_without_a_reason_freezes_too() -> None:
+    guards: Guards[None] = Guards()
+    guards.freeze("")
+    assert guards.frozen
+
+
+def test_after_a_thaw_failures_count_from_none_on() -> None:
+    guards: Guards[None] = Guards()
+    guards.freeze("the loop lags")
+    for _ in range(10):
+        attempt(guards, SILENT)
+    guards.thaw()
+    for _ in range(4):
+        assert attempt(guards, SILENT) == []
+    assert [change.target for change in attempt(guards, SILENT)] == [CircuitState.OPEN]
+
+
+def test_a_probe_that_fails_while_frozen_gives_its_place_back() -> None:
+    guards: Guards[None] = Guards()
+    guards.of(AGENT).breaker(Domain.AGENT).put(CircuitState.HALF_OPEN, 0.0)
+    guards.freeze("the loop lags")
+    for _ in range(3):
+        assert attempt(guards, SILENT, PING) == []
+    assert state(guards, Domain.AGENT) is CircuitState.HALF_OPEN
+
+
+def test_while_frozen_a_circuit_may_still_recover() -> None:
+    guards: Guards[None] = Guards()
+    for _ in range(5):
+        attempt(guards, SILENT)
+    guards.freeze("the loop lags")
+    for _ in range(2):
+        attempt(guards, DONE, now=40.0)
+    assert state(guards, Domain.AGENT) is CircuitState.CLOSED
+
+
+def test_timeouts_shrink_the_limit_of_a_host_unless_we_suspect_ourselves() -> None:
+    guards: Guards[None] = Guards()
+    guards.freeze("the loop lags")
+    attempt(guards, SILENT)
+    assert guards.of(AGENT).bulkhead.limit == 8
+    guards.thaw()
+    attempt(guards, SILENT)
+    assert guards.of(AGENT).bulkhead.limit == 5
+
+
+def test_successes_of_a_quiet_host_raise_its_limit() -> None:
+    guards: Guards[None] = Guards()
+    guard = guards.of(AGENT)
+    for _ in range(8):
+        assert guard.bulkhead.enter()
+    for _ in range(9):
+        attempt(guards, DONE)
+    assert guard.quiet
+    assert guard.bulkhead.limit == 9
+
+
+def test_a_guard_that_has_learnt_a_limit_stays_for_a_minute() -> None:
+    guards: Guards[None] = Guards()
+    attempt(guards, Outcome(CommandErrorCode.TIMEOUT, circumstance=Circumstance.HEARD), now=0.0)
+    guard = guards.get(AGENT)
+    assert guard is not None
+    assert guard.quiet
+    guards.tidy(guard, 59.0)
+    assert len(guards) == 1
+    guards.tidy(guard, 60.0)
+    assert len(guards) == 0
+
+
+def test_a_plane_without_a_limit_has_no_bulkhead() -> None:
+    guards: Guards[None] = Guards(plane=None)
+    assert guards.plane is None
+
+
+def test_an_operators_order_says_whose_it_is() -> None:
+    breaker = Guards[None]().of(AGENT).breaker(Domain.AGENT)
+    assert breaker.force(CircuitState.OPEN, 0.0, "maintenance", "ada").by == "ada"
+    assert breaker.reset(0.0, "over", by="bob").by == "bob"
+
+
+def test_a_circuit_in_shadow_changes_says_so_and_refuses_nothing() -> None:
+    guards: Guards[None] = Guards(BreakerSettings(shadow=True))
+    changes = [change for _ in range(5) for change in attempt(guards, SILENT)]
+    (opened,) = changes
+    assert opened.reason.endswith("(shadow: nothing is rejected)")
+    assert guards.of(AGENT).refusal(LIST, 1.0) is None
+    assert attempt(guards, SILENT, now=1.0) == []
+    recovery = [change.target for _ in range(2) for change in attempt(guards, DONE, now=40.0)]
+    assert recovery == [CircuitState.HALF_OPEN, CircuitState.CLOSED]
 
 
 def test_permits_are_taken_all_or_none() -> None:

@@ -28,7 +28,6 @@ SAMPLES = {
     "agents": "127.0.0.1:2",
     "log_format": "json",
     "log_level": "ERROR",
-    "breaker.failure_rate": "0.25",
 }
 ANOTHER_NUMBER = "77"
 

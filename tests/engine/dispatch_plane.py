@@ -33,7 +33,10 @@ CHANGE = CommandRequest("container_restart", "web-1", {"container": "web"})
 
 
 class ScriptedSession:
-    """An agent that answers what it is told to, and remembers what reached it. `hold` keeps its answers back."""
+    """An agent that answers what it is told to, and remembers what reached it. `hold` keeps its answers back.
+
+    `durable` says how many transactions were durable at each acknowledgement.
+    """
 
     def __init__(self, script: Script, agent_id: str = HOST, epoch: int = 1) -> None:
         self.agent_id = agent_id
@@ -46,6 +49,8 @@ class ScriptedSession:
         self.asked: list[str] = []
         self.cancelled: list[str] = []
         self.acknowledged: list[tuple[int, int]] = []
+        self.durable: list[int] = []
+        self.transactions: Callable[[], int] = lambda: 0
         self.hold: asyncio.Event | None = None
 
     async def exchange(self, command: Command, attempt: Attempt) -> Outcome:
@@ -65,6 +70,7 @@ class ScriptedSession:
 
     def acknowledge(self, sequence: int, up_to: int) -> None:
         self.acknowledged.append((sequence, up_to))
+        self.durable.append(self.transactions())
 
     async def lives(self) -> bool:
         return True
@@ -104,6 +110,7 @@ class Plane:
     def attach(self, script: Script | None = None, agent_id: str = HOST) -> ScriptedSession:
         """Connect a scripted agent."""
         session = ScriptedSession(ok if script is None else script, agent_id)
+        session.transactions = self.transactions
         self.fleet.attach(session)
         return session
 
@@ -154,25 +161,28 @@ class Plane:
         raise AssertionError(f"only {session.reached} reached the agent")
 
     async def finished(self, record: CommandRecord, *, within_seconds: float = 600.0) -> CommandRecord:
-        """The record once it is final; virtual time is turned on until it is."""
-        until = self.clock.now() + within_seconds
-        for _ in range(10_000):
-            found = await self.commands.wait(record.command_id, 0)
-            assert found is not None
-            if found.state.final:
-                return found
-            # The store's threads live in real time: they may still be writing what was decided in virtual time.
-            await self.clock.advance(max(0.0, min(0.25, until - self.clock.now())))
-        raise AssertionError(f"still {found.state} after {within_seconds} s")
+        """The record once it is final."""
+        return await self._once(record, lambda found: found.state.final, within_seconds)
 
     async def settled(self, record: CommandRecord) -> CommandRecord:
         """The record once its state is the last word."""
-        for _ in range(10_000):
+        return await self._once(record, lambda found: found.settled, 600.0)
+
+    async def _once(
+        self, record: CommandRecord, over: Callable[[CommandRecord], bool], within_seconds: float
+    ) -> CommandRecord:
+        """Turn virtual time from one moment at which something is due to the next, until it is so."""
+        until = self.clock.now() + within_seconds
+        while True:
+            # The store's threads live in real time: their slowness must not look like time to the plane.
+            await self.settle()
             found = await self.known(record)
-            if found.settled:
+            if over(found):
                 return found
-            await self.clock.advance(0.25)
-        raise AssertionError("never settled")
+            assert self.clock.now() < until, f"still {found.state} after {within_seconds} s"
+            due = self.clock.timers
+            step = due[0] - self.clock.now() if due else 0.0
+            await self.clock.advance(max(0.0, min(step, until - self.clock.now())))
 
     async def unknown(self, session: ScriptedSession) -> CommandRecord:
         """A change whose outcome nobody knows: its agent answers nothing of use."""

@@ -232,6 +232,7 @@ async def test_a_cancel_that_the_agents_ledger_has_written_down_is_proved(tmp_pa
         await plane.dispatcher.cancel(accepted.command_id, "ann")
         session.script = lambda *_: ledger(CommandErrorCode.CANCELLED)
         record = await plane.finished(accepted)
+        await plane.settle()
         assert (record.state, record.settled) == (CommandState.CANCELLED, True)
         assert session.acknowledged == [(1, 1)]
 

@@ -142,7 +142,9 @@ class Clients:
                 return
             if plan.cancel_after is not None:
                 await asyncio.sleep(plan.cancel_after)
-                await self._look(reader, command_id, lambda commands: commands.cancel(command_id, plan.client))
+                await self._look(
+                    reader, command_id, lambda commands: commands.cancel(command_id, plan.client)
+                )
             if plan.misuse_after is not None:
                 await asyncio.sleep(plan.misuse_after)
                 await self._post(plan.client, reader, _another(plan.request))
@@ -224,7 +226,9 @@ class Clients:
             await self._look(
                 reader,
                 command_id,
-                lambda commands: commands.resolve(command_id, CommandState.FAILED, plan.client, "looked at it"),
+                lambda commands: commands.resolve(
+                    command_id, CommandState.FAILED, plan.client, "looked at it"
+                ),
             )
 
     async def _look(

@@ -113,6 +113,7 @@ class SimulatedDocker(FakeDocker):
         accept = self._witness.commands.get(done.command_id)
         if accept is not None and accept.operation != done.operation:
             self._witness.reached(Rare.RESUMED, self.agent_id, done.command_id)
+        self._witness.worked[done.command_id] = None
         self._witness.tell(
             Effect,
             agent=self.agent_id,

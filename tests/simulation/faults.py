@@ -70,9 +70,7 @@ class Fate:
             "clock jump": self._clock_jump,
         }
         self.chosen = [
-            name
-            for name in self.menu
-            if (random.random() < 0.5 if only is None else name in only)
+            name for name in self.menu if (random.random() < 0.5 if only is None else name in only)
         ]
 
     def schedule(self, seconds: float) -> None:
@@ -113,7 +111,8 @@ class Fate:
 
     def _busy(self, place: Place, agent: str = "", *kinds: FaultKind) -> bool:
         return any(
-            at is place and whose == agent and (not kinds or kind in kinds) for kind, at, whose in self._active
+            at is place and whose == agent and (not kinds or kind in kinds)
+            for kind, at, whose in self._active
         )
 
     def _host(self) -> Host:
@@ -227,9 +226,7 @@ class Fate:
             return
         host.kill()
         host.disk.restore(host.copy if host.copy is not None and random.random() < 0.6 else host.new_ledger())
-        self._begin(
-            FaultKind.LEDGER_LOST, Place.AGENT, host.agent_id, random.uniform(0.1, 10.0), host.start
-        )
+        self._begin(FaultKind.LEDGER_LOST, Place.AGENT, host.agent_id, random.uniform(0.1, 10.0), host.start)
 
     def _clock_jump(self) -> None:
         """A wrong time of day.

@@ -141,7 +141,9 @@ class Host:
             self.new_ledger(), LEDGER_WATCH, lambda connection: witness.ledger_committed(agent_id, connection)
         )
         clock = SimulatedClock(loop, random, self.wall)
-        self.docker = SimulatedDocker(agent_id, clock, random, witness, lambda: self.node(f"dockerd {agent_id}"))
+        self.docker = SimulatedDocker(
+            agent_id, clock, random, witness, lambda: self.node(f"dockerd {agent_id}")
+        )
 
     def node(self, name: str, clock: type[SimulatedClock] = SimulatedClock) -> Node:
         """A new process on this machine."""

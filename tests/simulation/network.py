@@ -120,7 +120,7 @@ class Pipe:
         self.ended = False
         """Whether the receiver has seen the end."""
         self.silent = False
-        """Whether the receiver never hears of the end."""
+        """Whether nothing arrives any more, not even the end."""
         self.held: list[bytes | None] = []
         self._inbox: deque[bytes] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -142,7 +142,9 @@ class Pipe:
             frame = frame[: int(throw() * len(frame))] if throw() < 0.7 else b"\xff\x00" + frame
         if throw() < rates.duplicate:
             line.count("duplicated")
-            self.arrive_later(frame, line.seconds() + throw() * throw() * _LONGEST_DELAY_SECONDS, in_order=False)
+            self.arrive_later(
+                frame, line.seconds() + throw() * throw() * _LONGEST_DELAY_SECONDS, in_order=False
+            )
         seconds, in_order = line.seconds(), True
         if throw() < rates.delay:
             line.count("delayed")
@@ -154,8 +156,7 @@ class Pipe:
 
     def end(self) -> None:
         """Let the receiver see the end, after what was sent before."""
-        if not self.silent:
-            self.arrive_later(None, self.line.seconds())
+        self.arrive_later(None, self.line.seconds())
 
     def end_now(self) -> None:
         """The receiver sees the end before anything else."""
@@ -195,7 +196,7 @@ class Pipe:
         self.line.loop.call_at(due, self._arrive, frame)
 
     def _arrive(self, frame: bytes | None) -> None:
-        if self.ended:
+        if self.ended or self.silent:
             return
         if self.direction in self.line.blocked:
             self.held.append(frame)
@@ -241,6 +242,8 @@ class Connection:
     def half_open(self, direction: Direction) -> None:
         """Who receives that way sees the end; the other one does not, and its frames go nowhere."""
         self._pipes[direction].end_now()
+        for other, pipe in self._pipes.items():
+            pipe.silent = pipe.silent or other is not direction
 
 
 class _End:
@@ -249,7 +252,9 @@ class _End:
     def __init__(self, connection: Connection, node: Node, out: Direction) -> None:
         self._node = node
         self._out = connection.pipe(out)
-        self._in = connection.pipe(Direction.TO_AGENT if out is Direction.TO_CONTROLLER else Direction.TO_CONTROLLER)
+        self._in = connection.pipe(
+            Direction.TO_AGENT if out is Direction.TO_CONTROLLER else Direction.TO_CONTROLLER
+        )
         self._over = False
         node.on_death.append(self._die)
 

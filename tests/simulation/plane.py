@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -23,7 +24,7 @@ from seawall.engine.ports import Subscriber
 from seawall.engine.store import StoreFailed
 from tests.simulation.disk import Disk
 from tests.simulation.history import Rare, SessionClosed
-from tests.simulation.network import AgentEnd, Connection, ControllerEnd, Direction, Line
+from tests.simulation.network import AgentEnd, Connection, ControllerEnd, Line
 from tests.simulation.node import Node
 from tests.simulation.store import SimulatedStore
 from tests.simulation.witness import Witness
@@ -85,8 +86,17 @@ class Controller:
     dispatcher: Dispatcher
     commands: Commands
 
-    def __init__(self, node: Node, disk: Disk, witness: Witness, parts: Parts) -> None:
+    def __init__(
+        self,
+        node: Node,
+        disk: Disk,
+        witness: Witness,
+        parts: Parts,
+        broke_down: Callable[[str], object],
+    ) -> None:
+        """`broke_down` is told of an exception that ends the process and should not have come."""
         self.node = node
+        self._broke_down = broke_down
         self.guards: Guards[Slot] = Guards(BreakerSettings(), BulkheadLimits())
         self.ready = False
         self._disk = disk
@@ -101,7 +111,10 @@ class Controller:
         try:
             await self._live()
         except* StoreFailed:
-            pass  # the process ends, as soon as the world gets to it
+            self.node.call_later(0.0, self.node.kill)
+        except* Exception as group:
+            self._broke_down("".join(traceback.format_exception(group)))
+            self.node.call_later(0.0, self.node.kill)
 
     async def _live(self) -> None:
         node, parts, witness = self.node, self._parts, self._witness
@@ -137,7 +150,9 @@ class Controller:
     def connect(self, line: Line, agent: Node) -> AgentEnd:
         """An agent opens a connection."""
         connection = Connection(line)
-        self.node.start(self.handshakes.serve(ControllerEnd(connection, self.node)), f"connection of {line.agent_id}")
+        self.node.start(
+            self.handshakes.serve(ControllerEnd(connection, self.node)), f"connection of {line.agent_id}"
+        )
         return AgentEnd(connection, agent)
 
     async def ask(self, request: Callable[[Commands], Awaitable[Answer]]) -> Answer:
@@ -177,6 +192,3 @@ class Controller:
             self._witness.reached(Rare.STRANGER)
         for _ in range(self.handshakes.stale_frames):
             self._witness.reached(Rare.STALE_EPOCH)
-
-
-__all__ = ["CONTROLLER_ID", "Controller", "ControllerGone", "Direction", "Parts", "WatchedFleet"]

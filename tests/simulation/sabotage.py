@@ -28,18 +28,16 @@ class Sabotage:
     within: int = 60
 
     def found(self) -> Outcome | None:
-        """The first world that shows it, and would be good without it."""
+        """The first world that shows it, and would be good without it. A program that only breaks down shows nothing."""
         for seed in range(self.within):
             outcome = self.world(seed)
-            if not outcome.good and World(seed, faults=self.faults).run().good:
+            if outcome.violations and not outcome.defects and World(seed, faults=self.faults).run().good:
                 return outcome
         return None
 
     def world(self, seed: int) -> Outcome:
         """A world with the defect."""
-        return World(
-            seed, self.parts, self.agent, faults=self.faults, honest_disks=self.honest_disks
-        ).run()
+        return World(seed, self.parts, self.agent, faults=self.faults, honest_disks=self.honest_disks).run()
 
 
 def _settles(kind: type[controller.Settlement]) -> Parts:
@@ -52,12 +50,14 @@ SABOTAGES = (
     Sabotage("ACK before the commit", _ENDS | _LINKS, _settles(controller.AcknowledgesBeforeTheCommit)),
     Sabotage("STARTED after the effect", _ENDS, agent=AgentParts(ledger=agent.StartedAfterTheEffect)),
     Sabotage("DONE after the send", _ENDS, agent=AgentParts(ledger=agent.DoneAfterTheSend)),
-    Sabotage("refusals are not recorded", _LINKS | _FRAMES, agent=AgentParts(ledger=agent.RefusalsNotRecorded)),
+    Sabotage(
+        "refusals are not recorded", _LINKS | _FRAMES, agent=AgentParts(ledger=agent.RefusalsNotRecorded)
+    ),
     Sabotage("a new id per retry", _LINKS, Parts(fleet=controller.NewIdPerRetry)),
     Sabotage("duplicates by time window", _LINKS, agent=AgentParts(ledger=agent.DuplicatesByTimeWindow)),
     Sabotage("duplicates by the last ids", _LINKS, agent=AgentParts(ledger=agent.DuplicatesByLastIds)),
     Sabotage("no epoch check", _FRAMES, agent=AgentParts(link=agent.CarelessLink)),
-    Sabotage("teardown by agent id", _LINKS, Parts(fleet=controller.WatchedTeardown)),
+    Sabotage("teardown by agent id", _LINKS, Parts(fleet=controller.TeardownByAgentId)),
     Sabotage(
         "an answer from any agent counts",
         frozenset({"forgery"}),
@@ -69,7 +69,9 @@ SABOTAGES = (
         agent=AgentParts(clock=agent.WallBoundClock),
     ),
     Sabotage("outbox dropped on reconnect", _LINKS, agent=AgentParts(worker=agent.OutboxDroppedOnReconnect)),
-    Sabotage("EXPIRED by the controller for what was sent", _LINKS, _settles(controller.ExpiredByTheController)),
+    Sabotage(
+        "EXPIRED by the controller for what was sent", _LINKS, _settles(controller.ExpiredByTheController)
+    ),
     Sabotage("a doubt is FAILED", _LINKS, _settles(controller.DoubtIsFailure)),
     Sabotage("a doubt is SUCCEEDED", _LINKS, _settles(controller.DoubtIsSuccess)),
     Sabotage("CANCELLED for what runs", _DOCKER, Parts(dispatcher=controller.CancelledWhateverRuns)),
@@ -83,12 +85,22 @@ SABOTAGES = (
     Sabotage("no turn per container", _DOCKER | _LINKS, agent=AgentParts(prepare=agent.without_turns)),
     Sabotage("order of a container's commands ignored", _LINKS, Parts(prepare=controller.without_order)),
     Sabotage("idempotency key ignored", frozenset(), Parts(commands=controller.KeysIgnored)),
-    Sabotage("a state is shown before the commit", frozenset({"slow disk"}), Parts(commands=controller.ShowsBeforeTheCommit)),
-    Sabotage("final states may change", _LINKS, Parts(store=controller.FinalStatesMayChange)),
-    Sabotage("verification believes the first look", _DOCKER, agent=AgentParts(prepare=agent.verifies_at_once)),
+    Sabotage(
+        "a state is shown before the commit",
+        frozenset({"slow disk"}),
+        Parts(commands=controller.ShowsBeforeTheCommit),
+    ),
+    Sabotage(
+        "final states may change", _LINKS | {"ledger lost"}, Parts(store=controller.FinalStatesMayChange)
+    ),
+    Sabotage(
+        "verification believes the first look", _DOCKER, agent=AgentParts(prepare=agent.verifies_at_once)
+    ),
     Sabotage(
         "AMNESIA unnoticed", frozenset({"ledger lost"}) | _LINKS, Parts(store=controller.AmnesiaUnnoticed)
     ),
-    Sabotage("the age of frames ignored", _LINKS | _FRAMES, agent=AgentParts(worker=agent.AgeOfFramesIgnored)),
+    Sabotage(
+        "the age of frames ignored", _LINKS | _FRAMES, agent=AgentParts(worker=agent.AgeOfFramesIgnored)
+    ),
     Sabotage("nobody asks about an UNKNOWN", _LINKS, _settles(controller.NobodyAsks)),
 )

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from seawall.agent.answers import unpack_outcome
-from seawall.agent.attempts import Attempts
 from seawall.agent.ledger import Entry, Ledger, State
 from seawall.agent.link import AgentLink
 from seawall.agent.operations.registry import VERIFIERS
 from seawall.agent.session import AgentSession, End
 from seawall.core.errors import CommandErrorCode
+from seawall.turns import Place, Turns
 from seawall.wire.messages import Execute, FromController
 from tests.simulation.clock import SimulatedClock
-from tests.simulation.host import Agent, AgentParts, WatchedWorker
+from tests.simulation.host import Agent, WatchedWorker
 
 _LATE_SECONDS = 3.0
 
@@ -131,13 +129,6 @@ class AgeOfFramesIgnored(WatchedWorker):
         super().execute(message, 0.0)
 
 
-class NoEpochCheck(WatchedWorker):
-    """With `_CarelessLink`: an attempt of any session is taken on, and believed to be of this one."""
-
-    def execute(self, message: Execute, age_seconds: float = 0.0) -> None:
-        super().execute(message, age_seconds)
-
-
 class _CarelessSession(AgentSession):
     def _obey(self, message: FromController) -> End | None:
         if isinstance(message, Execute):
@@ -174,24 +165,22 @@ class WallBoundClock(SimulatedClock):
         return super().call_at(when - self._wall.offset_seconds, callback)
 
 
-class _NoTurns:
-    @asynccontextmanager
-    async def turn(self, key: str | None) -> AsyncIterator[None]:
-        yield
+class NoTurns(Turns):
+    """Everybody is the first in a queue of their own."""
+
+    def join(self, key: str) -> Place:
+        self._joined = getattr(self, "_joined", 0) + 1
+        return super().join(f"{key}#{self._joined}")
+
+    def taken(self, key: str) -> bool:
+        return False
 
 
 def without_turns(agent: Agent) -> None:
     """Changes of one container may overlap."""
     assert agent.worker is not None
     changes: Any = agent.worker._changes
-    changes._names = changes._ids = _NoTurns()
-
-
-def forgets_attempts(agent: Agent) -> None:
-    """A late duplicate of an attempt that was answered is a new attempt."""
-    assert agent.worker is not None
-    attempts: Attempts = agent.worker._changes._attempts
-    attempts.earlier_answer = lambda message: None  # type: ignore[method-assign]  # the defect
+    changes._names = changes._ids = NoTurns()
 
 
 def verifies_at_once(agent: Agent) -> None:
@@ -202,13 +191,3 @@ def verifies_at_once(agent: Agent) -> None:
         name: msgspec.structs.replace(verifier, settle_seconds=lambda arguments, image: 0.0)
         for name, verifier in VERIFIERS.items()
     }
-
-
-def acknowledges_itself(ledger: Ledger, sequences: Iterable[int]) -> None:
-    """Take results for acknowledged that nobody has acknowledged."""
-    ledger.acknowledge(sequences, 0)
-
-
-def parts(**given: Any) -> AgentParts:
-    """An agent with this defect."""
-    return AgentParts(**given)

@@ -16,9 +16,10 @@ from seawall.engine.records import AgentRecord, CommandRecord, LedgerFacts, Sess
 from seawall.engine.settlement import Settlement
 from seawall.engine.watermarks import Watermarks
 from seawall.storage.statements import Connection, Result
-from seawall.turns import Place, Turns
+from tests.simulation.history import SessionClosed
 from tests.simulation.plane import Controller, WatchedFleet
-from tests.simulation.store import SimulatedStore
+from tests.simulation.sabotage_agent import NoTurns
+from tests.simulation.store import SimulatedStore, Transaction
 
 
 def with_settlement(kind: type[Settlement]) -> Callable[[Controller], object]:
@@ -37,6 +38,10 @@ class AcknowledgesBeforeTheCommit(Settlement):
         self._acknowledge(agent_id, told.sequence)
         await super().take(agent_id, told)
 
+    async def conclude(self, record: Any, result: Any, *more: Any) -> Any:
+        self._acknowledge(record.agent_id, record.sequence)
+        return await super().conclude(record, result, *more)
+
 
 class _Conclusion(Settlement):
     """Another word for what isn't known."""
@@ -45,7 +50,7 @@ class _Conclusion(Settlement):
 
     async def conclude(self, record: Any, result: Any, *more: Any) -> Any:
         if result.state is CommandState.UNKNOWN and not result.settled:
-            result = msgspec.structs.replace(result, state=self.word, settled=True)
+            result = msgspec.structs.replace(result, state=self.word)
         return await super().conclude(record, result, *more)
 
 
@@ -92,24 +97,17 @@ class NewIdPerRetry(WatchedFleet):
 
 
 class TeardownByAgentId(WatchedFleet):
+    """Whatever session the agent has, it goes when one of its sockets ends."""
+
     def detach(self, session: AgentSession) -> bool:
         current = self.session(session.agent_id)
-        return super().detach(current if current is not None else session)
-
-
-class WatchedTeardown(TeardownByAgentId):
-    """Tells the witness whose end it was."""
-
-    def detach(self, session: AgentSession) -> bool:
-        before = self.session(session.agent_id)
-        detached = super().detach(session)
-        if before is not None and before.epoch != session.epoch:
-            from tests.simulation.history import SessionClosed
-
-            self.witness.tell(
-                SessionClosed, agent=session.agent_id, epoch=before.epoch, socket_epoch=session.epoch
-            )
-        return detached
+        if current is None or current.epoch == session.epoch:
+            return super().detach(session)
+        del self._sessions[session.agent_id]
+        self.witness.tell(
+            SessionClosed, agent=session.agent_id, epoch=current.epoch, socket_epoch=session.epoch
+        )
+        return True
 
 
 class _Nobody(set[str]):
@@ -137,19 +135,10 @@ class CancelledWhateverRuns(Dispatcher):
         return True
 
 
-class _NoOrder(Turns):
-    def join(self, key: str) -> Place:
-        self._joined = getattr(self, "_joined", 0) + 1
-        return super().join(f"{key}#{self._joined}")
-
-    def taken(self, key: str) -> bool:
-        return False
-
-
 def without_order(controller: Controller) -> None:
     """Each command goes out when it likes."""
     dispatcher: Any = controller.dispatcher
-    dispatcher._turns = _NoOrder()
+    dispatcher._turns = NoTurns()
 
 
 class KeysIgnored(Commands):
@@ -169,7 +158,12 @@ class ShowsBeforeTheCommit(Commands):
 
 class AmnesiaUnnoticed(SimulatedStore):
     async def open_session(self, agent: AgentRecord, ledger: LedgerFacts) -> SessionGrant:
-        same = LedgerFacts("the ledger", 0, ledger.watermark, 1_000_000)
+        def recorded(connection: Any) -> int:
+            question = "SELECT coalesce(max(agent_sequence), 0) FROM commands WHERE agent_id = ? AND recorded"
+            return int(connection._raw.execute(question, (agent.agent_id,)).fetchone()[0])
+
+        last_sequence = max(ledger.last_sequence, await self.read(recorded))
+        same = LedgerFacts("the ledger", 0, ledger.watermark, last_sequence)
         return await super().open_session(agent, same)
 
     async def prove_epoch(self, agent_id: str, epoch: int) -> None:
@@ -180,8 +174,6 @@ class AnswersBeforeTheFlush(SimulatedStore):
     """A write is answered at once, and flushed when it suits."""
 
     async def write(self, job: Callable[[Connection], Result]) -> Result:
-        from tests.simulation.store import Transaction
-
         disk = self._handle._disk
         raw = disk.connection
         raw.execute("SAVEPOINT peek")

@@ -1,4 +1,4 @@
-"""The simulation itself is tested with defects: each must be found, or it would find nothing in the real code either."""
+"""The simulation is tested with defects: one that finds none of them would find nothing in the real code either."""
 
 from __future__ import annotations
 

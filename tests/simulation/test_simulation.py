@@ -1,4 +1,4 @@
-"""The real code in thousands of simulated worlds, each of them with its own faults, and not one that breaks a promise."""
+"""The real code in thousands of simulated worlds, each with faults of its own, and not one breaks a promise."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def test_a_seed_makes_the_same_world_whatever_the_hashes_are() -> None:
 
 
 def _digests(hash_seed: str) -> str:
-    program = "from tests.simulation.world import World\nfor seed in range(6): print(World(seed).run().digest)"
+    program = (
+        "from tests.simulation.world import World\nfor seed in range(6): print(World(seed).run().digest)"
+    )
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     run = subprocess.run(
         [sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True

@@ -49,6 +49,8 @@ _COMMAND = (
 )
 _NEW_COMMAND = ", ".join(f"new.{column.strip()}" for column in _COMMAND.split(","))
 
+_SEEN_COMMANDS = f"SELECT fresh, {_COMMAND} FROM seen_commands ORDER BY number"  # noqa: S608  (our own words)
+
 STORE_WATCH = f"""
 CREATE TEMP TABLE seen_commands (number INTEGER PRIMARY KEY, fresh, {_COMMAND});
 CREATE TEMP TABLE seen_agents (number INTEGER PRIMARY KEY, agent_id, epoch, quarantined);
@@ -65,7 +67,7 @@ CREATE TEMP TRIGGER quarantine_changed AFTER UPDATE OF quarantined_at ON main.ag
 WHEN new.quarantined_at IS NOT old.quarantined_at BEGIN
     INSERT INTO seen_agents (agent_id, quarantined) VALUES (new.agent_id, new.quarantined_at IS NOT NULL);
 END;
-"""
+"""  # noqa: S608  (our own words)
 LEDGER_WATCH = """
 CREATE TEMP TABLE seen_entries (number INTEGER PRIMARY KEY, ledger_id, command_id, state, outcome, step, epoch, term);
 CREATE TEMP TRIGGER entry_written AFTER INSERT ON main.entries BEGIN
@@ -84,6 +86,8 @@ class Witness:
     def __init__(self, loop: SimulatedLoop) -> None:
         self.events: list[Event] = []
         self.commands: dict[str, AcceptedDurable] = {}
+        self.worked: dict[str, None] = {}
+        """Commands for which a dockerd has done something."""
         self.term = 0
         """Of the controller that writes the store now."""
         self._loop = loop
@@ -119,7 +123,7 @@ class Witness:
 
     def store_committed(self, connection: sqlite3.Connection) -> None:
         """A transaction of the store is durable."""
-        for row in connection.execute(f"SELECT fresh, {_COMMAND} FROM seen_commands ORDER BY number").fetchall():  # noqa: S608
+        for row in connection.execute(_SEEN_COMMANDS).fetchall():
             self._command(*row)
         for agent_id, epoch, quarantined in connection.execute(
             "SELECT agent_id, epoch, quarantined FROM seen_agents ORDER BY number"
@@ -235,19 +239,25 @@ class Witness:
         )
         if isinstance(outcome.response, dict) and outcome.response.get("verified"):
             self.reached(Rare.VERIFIED, agent, command_id)
-            accept = self.commands.get(command_id)
-            if accept is not None and outcome.response.get("attributed") == "unknown":
-                # It claims no more than that things are as was asked for.
-                self.tell(
-                    Effect,
-                    agent=agent,
-                    container=accept.container,
-                    operation="",
-                    command_id=None,
-                    began_at=self._loop.time(),
-                    ended_at=self._loop.time(),
-                    changed=False,
-                )
+        accept = self.commands.get(command_id)
+        if accept is not None and outcome.code is None and self._satisfied(accept, outcome.response):
+            # It claims no more than that things are as was asked for.
+            now = self._loop.time()
+            self.tell(
+                Effect,
+                agent=agent,
+                container=accept.container,
+                operation="",
+                command_id=None,
+                began_at=now,
+                ended_at=now,
+                changed=False,
+            )
+
+    def _satisfied(self, accept: AcceptedDurable, response: object) -> bool:
+        if accept.operation == "container_rename":
+            return accept.command_id not in self.worked
+        return isinstance(response, dict) and response.get("attributed") == "unknown"
 
     # What the controller tells of itself
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -89,7 +90,9 @@ class World:
             disk.honest = honest_disks
         self.fate = Fate(self, self._random("fate"), faults)
         self._clients_node = Node(self.loop, "clients", self._random("clients' node"), WallClock())
-        self._clients = Clients(self._clients_node, self.witness, self._random("clients"), lambda: self.controller)
+        self._clients = Clients(
+            self._clients_node, self.witness, self._random("clients"), lambda: self.controller
+        )
 
     def run(self) -> Outcome:
         """All of it, from the first start to the verdict."""
@@ -130,7 +133,7 @@ class World:
         if self.controller is None or not self.controller.node.alive:
             self.wall.offset_seconds = 0.0
             node = Node(self.loop, "controller", self._random(f"controller {self.loop.time()}"), self.wall)
-            self.controller = Controller(node, self.disk, self.witness, self._parts)
+            self.controller = Controller(node, self.disk, self.witness, self._parts, self.defects.append)
 
     def kill_controller(self, *, silent: bool = False) -> None:
         """`kill -9`; `silent` as a machine that is switched off."""
@@ -202,9 +205,7 @@ class World:
                 name = f"frame {what}"
                 reached[name] = reached.get(name, 0) + times
         told = write_lines(history) + f"{self.loop.turns} {self.loop.next_number()}".encode()
-        return Outcome(
-            self.seed, history, violations, self.defects, reached, f"{zlib.crc32(told):08x}"
-        )
+        return Outcome(self.seed, history, violations, self.defects, reached, f"{zlib.crc32(told):08x}")
 
     def _close(self) -> None:
         if self.controller is not None:
@@ -245,7 +246,10 @@ class World:
         logger.propagate = False
         logger.addHandler(ears)
         try:
-            yield
+            with warnings.catch_warnings():
+                # A process that is killed leaves work behind that it never began.
+                warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+                yield
         finally:
             logger.removeHandler(ears)
             logger.setLevel(before[0])

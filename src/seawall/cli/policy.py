@@ -39,22 +39,21 @@ def show(
             raise UsageProblem(
                 f"no operation is named {operation!r}; there are {', '.join(policy.operations)}"
             )
-        rows = [
-            (key, _text(found.value), found.source) for key, found in policy.operations[operation].items()
-        ]
-        print_table(("setting", "value", "from"), rows, empty="nothing")
+        settings = policy.operations[operation].items()
+        values = [(key, _text(found.value), found.source) for key, found in settings]
+        print_table(("setting", "value", "from"), values, empty="nothing")
         return
     say(f"preset {policy.preset}, file {policy.file}")
     keys = ("timeout_seconds", "max_attempts", "initial_delay", "max_delay", "lane", "fallback")
     rows = [
-        (name, *(_text(values[key].value) if key in values else "" for key in keys))
-        for name, values in policy.operations.items()
+        (name, *(_text(of[key].value) if key in of else "" for key in keys))
+        for name, of in policy.operations.items()
     ]
     print_table(
         ("operation", "timeout", "attempts", "first delay", "longest", "lane", "fallback"), rows, empty=""
     )
-    rows = [(name, _text(found.value), found.source) for name, found in policy.plane.items()]
-    print_table(("plane", "value", "from"), rows, empty="")
+    plane = [(name, _text(found.value), found.source) for name, found in policy.plane.items()]
+    print_table(("plane", "value", "from"), plane, empty="")
 
 
 @app.command("check")

@@ -25,23 +25,28 @@ from seawall.controller.authority import AuthorityError, CertificateAuthority
 from seawall.controller.enrolment import new_join_token, revoke_agent
 from seawall.controller.gateway import Gateway, ListenFailed
 from seawall.controller.listener import ApiListener, ApiListenFailed
+from seawall.controller.policy_file import POLICY_FILE, PolicyFile
 from seawall.controller.settings import Address, ControllerSettings
 from seawall.controller.transitions import TransitionRecorder
 from seawall.core.events import Event
 from seawall.core.guard import Guards
+from seawall.core.retry_gate import RetryGate
 from seawall.engine.commands import Commands
 from seawall.engine.dispatcher import Dispatcher
 from seawall.engine.drive import Driver, Slot
 from seawall.engine.fleet import Fleet
 from seawall.engine.identifiers import correlation_ids
 from seawall.engine.notices import notice_of
+from seawall.engine.policies import Policies
 from seawall.engine.ports import Subscriber
+from seawall.engine.self_check import SelfCheck
 from seawall.engine.store import Store, StoreFailed
 from seawall.storage.directory import DataDirectory, DataDirectoryError
 from seawall.storage.sqlite import SqliteStore
 from seawall.telemetry.log import log_event
 from seawall.telemetry.prometheus import CircuitReading, Metrics
 from seawall.telemetry.setup import configure, redact_text
+from seawall.toml_document import InvalidToml
 
 EXIT_FAILED = 1
 EXIT_STORE_FAILED = 70
@@ -94,7 +99,8 @@ class Controller:
         self.authority = authority
         self.controller_id, self.term = controller_id, term
         self.bus = LocalBus()
-        self.guards: Guards[Slot] = Guards(settings.breaker.settings(), settings.bulkhead.limits())
+        self.guards: Guards[Slot] = Guards()
+        self.gate = RetryGate()
         self.transitions = TransitionRecorder(store, clock)
         self._subscribers: list[Subscriber] = []
         self.fleet = Fleet(self.guards, clock, self.emit)
@@ -104,7 +110,9 @@ class Controller:
         self.metrics = Metrics(lambda: len(list(self.fleet.sessions())), self._circuits, self.gateway)
         self._subscribers += [self.metrics.observe, self.transitions.observe, self._publish, log_event]
         self.driver = Driver(self.fleet, self.guards, clock, correlation_ids(clock), self._subscribers)
-        self.dispatcher = Dispatcher(self.driver, store, self.fleet, self.bus, clock)
+        self.dispatcher = Dispatcher(self.driver, store, self.fleet, self.bus, clock, self.gate)
+        self.driver.subscribers.append(SelfCheck(self.guards, clock, self.emit).observe)
+        self.policies = PolicyFile(settings.data / POLICY_FILE, clock, self._hold)
         self.driver.journal = self.dispatcher
         self.commands = Commands(*(store, self.dispatcher, self.fleet, self.guards, clock, self.emit))
         self.access = Access(store, clock)
@@ -119,6 +127,7 @@ class Controller:
             emit=self.emit,
             invite=partial(new_join_token, store, authority.fingerprint, clock),
             revoke_agent=partial(revoke_agent, store, self.fleet, clock),
+            policies=self.policies,
             transitions=self.transitions.of_agent,
             render_metrics=self.metrics.render,
             readiness=Readiness(store, clock),
@@ -144,6 +153,7 @@ class Controller:
         recovered = asyncio.Event()
         self._last(self.dispatcher.run(recovered, self._stop_dispatcher), "dispatcher")
         self._last(self.transitions.run(), "transitions")
+        self._last(self.policies.watch(), "policies")
         await self._first_of(recovered)
         self._raise_if_ended()
         self.services.readiness.recovered = True
@@ -215,6 +225,13 @@ class Controller:
                     # One cause is enough to say: when the store fails, every command under way fails with it.
                     raise (_store_failure(group) or group) from group
                 raise RuntimeError(f"the {task.get_name()} ended although nobody stopped it")
+
+    def _hold(self, policies: Policies) -> None:
+        """Let new policies hold: for commands and attempts still to come, and at once for circuits and budgets."""
+        self.dispatcher.policies = policies
+        self.guards.hold(policies.plane.breaker, policies.plane.bulkhead)
+        if policies.plane.budget is not None:
+            self.gate.hold(policies.plane.budget)
 
     def _publish(self, event: Event) -> None:
         notice = notice_of(event, self.clock)
@@ -333,7 +350,8 @@ def _start_failures() -> Iterator[None]:
     try:
         yield
     except (
-        *(AdminTokenError, ApiListenFailed, AuthorityError, DataDirectoryError, ListenFailed, StoreFailed),
+        *(AdminTokenError, ApiListenFailed, AuthorityError, DataDirectoryError, InvalidToml, ListenFailed),
+        StoreFailed,
     ) as error:
         raise StartFailed(str(error)) from error
 

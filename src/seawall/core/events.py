@@ -88,6 +88,18 @@ class CircuitChanged(Struct, frozen=True):
     by: str = ""
 
 
+class MassFailureChanged(Struct, frozen=True):
+    """Much fails at once, so that the cause is likelier here than with the hosts; or that is over.
+
+    While it lasts no circuit opens by what fails. `failing` of `agents` that were heard of lately failed last.
+    """
+
+    at: float
+    began: bool
+    failing: int
+    agents: int
+
+
 Event = (
     AttemptStarted
     | AttemptFinished
@@ -97,4 +109,5 @@ Event = (
     | CommandFinished
     | CommandSettled
     | CircuitChanged
+    | MassFailureChanged
 )

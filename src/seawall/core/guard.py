@@ -198,6 +198,13 @@ class Guards(Circuits, Generic[Waiter]):
         """Bounds the attempts to all agents together; None if nothing does."""
         self._guards: dict[str, Guard[Waiter]] = {}
 
+    def hold(self, settings: BreakerSettings, limits: BulkheadLimits) -> None:
+        """Let new settings hold: at once for circuits, for the bulkheads that are made from now on."""
+        # In place: every breaker of the fleet refers to this very object.
+        for name in settings.__struct_fields__:
+            setattr(self.settings, name, getattr(settings, name))
+        self.limits = limits
+
     def __iter__(self) -> Iterator[Guard[Waiter]]:
         return iter(list(self._guards.values()))
 
@@ -219,3 +226,8 @@ class Guards(Circuits, Generic[Waiter]):
         """Drop the guard if it is clean."""
         if guard.clean(now) and self._guards.get(guard.agent_id) is guard:
             del self._guards[guard.agent_id]
+
+    def evict(self, agent_id: str) -> None:
+        """The agent left the fleet: forget it. What is still under way to it ends in peace and tells nobody."""
+        if self._guards.pop(agent_id, None) is not None:
+            self.note_drop()

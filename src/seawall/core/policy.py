@@ -28,7 +28,7 @@ DEVELOPMENT = Policy(
     breaker=BreakerSettings(open_seconds=10.0, max_open_seconds=15.0),
 )
 PRODUCTION = Policy(
-    retry=RetryPolicy(max_attempts=4, initial_delay=1.0, max_delay=30.0),
+    retry=RetryPolicy(max_attempts=3, initial_delay=1.0, max_delay=30.0),
     breaker=BreakerSettings(open_seconds=30.0, max_open_seconds=60.0),
 )
 HIGH_LATENCY = Policy(

@@ -32,6 +32,15 @@ class RetryGate:
     def __len__(self) -> int:
         return len(self._agents)
 
+    def hold(self, settings: GateSettings) -> None:
+        """Let new settings hold at once; what is in the buckets stays, up to their new size."""
+        self.settings = settings
+        budgets = list(self._agents.values())
+        for budget in budgets:
+            budget.settings = settings.agent
+        if self._plane is not None:
+            self._plane.settings = settings.plane
+
     def refusal(self, command: Command, outcome: Outcome, now: float, dice: Dice) -> StoppedBy | None:
         """Why no retry may follow this outcome; None if one may, which is then paid for."""
         if outcome.code is not None and self.history.worthless(command.safety, outcome.code, dice):

@@ -15,7 +15,7 @@ from seawall.core.dispatch import Dispatch
 from seawall.core.errors import CommandErrorCode
 from seawall.core.events import CommandFinished
 from seawall.core.guard import Guards
-from seawall.core.retry import DEFAULT_RETRY_POLICY, RetryPolicy, back_off
+from seawall.core.retry import RetryPolicy, back_off
 from seawall.engine.dispatcher import Dispatcher
 from seawall.engine.drive import Slot
 from seawall.engine.fleet import Fleet
@@ -190,15 +190,13 @@ class Commands:
 
     def _new_record(self, request: CommandRequest, operation: Operation, agent: AgentRecord) -> CommandRecord:
         arguments = check_arguments(operation, request.arguments)
-        default_timeout = operation.default_timeout_seconds(arguments)
+        policy = self._dispatcher.policies.of(operation)
+        default_timeout = policy.timeout_seconds + operation.grace_seconds(arguments)
         timeout = _within("timeout_seconds", request.timeout_seconds, default_timeout, _MAX_TIMEOUT_SECONDS)
-        attempts = (
-            request.max_attempts if request.max_attempts is not None else DEFAULT_RETRY_POLICY.max_attempts
-        )
+        attempts = request.max_attempts if request.max_attempts is not None else policy.retry.max_attempts
         if not 1 <= attempts <= _MAX_ATTEMPTS:
             raise InvalidRequest(f"max_attempts must be between 1 and {_MAX_ATTEMPTS}, not {attempts}")
-        policy = msgspec.structs.replace(DEFAULT_RETRY_POLICY, max_attempts=attempts)
-        needed = longest_run_seconds(policy, timeout)
+        needed = longest_run_seconds(msgspec.structs.replace(policy.retry, max_attempts=attempts), timeout)
         deadline = _within("deadline_seconds", request.deadline_seconds, needed, _MAX_DEADLINE_SECONDS)
         key = request.idempotency_key
         if key is not None and not 1 <= len(key) <= _MAX_KEY_LENGTH:

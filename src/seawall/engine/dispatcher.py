@@ -18,6 +18,7 @@ from seawall.engine.drive import Driver
 from seawall.engine.explain import decision_of
 from seawall.engine.fleet import Fleet, LedgerResult
 from seawall.engine.notices import Bus, Notice
+from seawall.engine.policies import Policies
 from seawall.engine.records import AttemptRecord, CommandRecord, command_document
 from seawall.engine.run import Run, command_of, key_of, policy_of
 from seawall.engine.settlement import Settlement
@@ -43,6 +44,8 @@ class Dispatcher:
     ) -> None:
         self.gate = gate if gate is not None else RetryGate()
         """Has a say in every retry."""
+        self.policies = Policies()
+        """What holds for which operation; may be replaced at any time, and holds for what is started from then on."""
         self._driver = driver
         self._store = store
         self._fleet = fleet
@@ -253,8 +256,9 @@ class Dispatcher:
         operation = OPERATIONS.get(record.operation)
         earlier = 0 if prepared is not None else len(record.attempts)
         in_doubt = earlier > 0 and (operation is None or operation.changes)
-        command = command_of(record, operation, self._clock)
-        dispatch = Dispatch(command, policy_of(record), attempts=earlier, in_doubt=in_doubt, gate=self.gate)
+        command = command_of(record, operation, self._clock, self.policies)
+        policy = policy_of(record, operation, self.policies)
+        dispatch = Dispatch(command, policy, attempts=earlier, in_doubt=in_doubt, gate=self.gate)
         key = key_of(record, operation) if operation is not None else None
         run = Run(record, dispatch, self._turns.join(key) if key is not None else None)
         run.prepared = prepared

@@ -15,6 +15,7 @@ from seawall.core.events import (
     CircuitChanged,
     CommandParked,
     Event,
+    MassFailureChanged,
     RetryScheduled,
 )
 
@@ -73,6 +74,9 @@ def notice_of(event: Event, clock: Clock) -> Notice | None:
         case CommandParked():
             until = wall_of(clock, event.until).isoformat() if event.until != float("inf") else None
             return Notice("parked", event.command.agent_id, event.command.command_id, {"until": until})
+        case MassFailureChanged():
+            content = {"began": event.began, "failing": event.failing, "agents": event.agents}
+            return Notice("mass_failure", "", None, content)
         case CircuitChanged():
             content = {
                 "domain": event.domain.value,

@@ -49,8 +49,8 @@ class OperationPolicy(Struct, frozen=True):
     sources: dict[str, str]
 
 
-class _Limit(Struct, frozen=True):
-    """What a value must be."""
+class Limit(Struct, frozen=True):
+    """What a value must be: of this kind, from `low` to `high`, or one of the `choices`."""
 
     kind: type
     low: float = -math.inf
@@ -58,42 +58,44 @@ class _Limit(Struct, frozen=True):
     choices: tuple[str, ...] = ()
 
 
-_OPERATION_KEYS = {
-    "timeout_seconds": _Limit(float, 0.001, _MAX_TIMEOUT_SECONDS),
-    "max_attempts": _Limit(int, 1, _MAX_ATTEMPTS),
-    "initial_delay": _Limit(float, 0, 3_600),
-    "max_delay": _Limit(float, 0, 3_600),
-    "backoff_multiplier": _Limit(float, 1, 100),
-    "jitter": _Limit(str, choices=tuple(jitter.value for jitter in Jitter)),
-    "lane": _Limit(str, choices=tuple(lane.value for lane in Lane)),
-    "fallback": _Limit(str, choices=tuple(fallback.value for fallback in Fallback)),
+OPERATION_KEYS = {
+    "timeout_seconds": Limit(float, 0.001, _MAX_TIMEOUT_SECONDS),
+    "max_attempts": Limit(int, 1, _MAX_ATTEMPTS),
+    "initial_delay": Limit(float, 0, 3_600),
+    "max_delay": Limit(float, 0, 3_600),
+    "backoff_multiplier": Limit(float, 1, 100),
+    "jitter": Limit(str, choices=tuple(jitter.value for jitter in Jitter)),
+    "lane": Limit(str, choices=tuple(lane.value for lane in Lane)),
+    "fallback": Limit(str, choices=tuple(fallback.value for fallback in Fallback)),
 }
-_PLANE_KEYS: dict[str, dict[str, _Limit]] = {
+"""What an operation's table may hold."""
+PLANE_KEYS: dict[str, dict[str, Limit]] = {
     "breaker": {
-        "failure_threshold": _Limit(int, 1, 1_000),
-        "success_threshold": _Limit(int, 1, 100),
-        "failure_window_seconds": _Limit(float, 1, 86_400),
-        "open_seconds": _Limit(float, 0.1, 86_400),
-        "max_open_seconds": _Limit(float, 0.1, 86_400),
-        "failure_rate": _Limit(float, 0.01, 1),
-        "shadow": _Limit(bool),
+        "failure_threshold": Limit(int, 1, 1_000),
+        "success_threshold": Limit(int, 1, 100),
+        "failure_window_seconds": Limit(float, 1, 86_400),
+        "open_seconds": Limit(float, 0.1, 86_400),
+        "max_open_seconds": Limit(float, 0.1, 86_400),
+        "failure_rate": Limit(float, 0.01, 1),
+        "shadow": Limit(bool),
     },
     "bulkhead": {
-        "in_flight": _Limit(int, 1, 1_000),
-        "queue": _Limit(int, 0, 10_000),
-        "largest": _Limit(int, 1, 1_000),
+        "in_flight": Limit(int, 1, 1_000),
+        "queue": Limit(int, 0, 10_000),
+        "largest": Limit(int, 1, 1_000),
     },
     "budget": {
-        "capacity": _Limit(float, 0, 1_000_000),
-        "per_success": _Limit(float, 0, 100),
-        "per_second": _Limit(float, 0, 10_000),
+        "capacity": Limit(float, 0, 1_000_000),
+        "per_success": Limit(float, 0, 100),
+        "per_second": Limit(float, 0, 10_000),
     },
     "plane_budget": {
-        "capacity": _Limit(float, 0, 1_000_000),
-        "per_success": _Limit(float, 0, 100),
-        "per_second": _Limit(float, 0, 10_000),
+        "capacity": Limit(float, 0, 1_000_000),
+        "per_success": Limit(float, 0, 100),
+        "per_second": Limit(float, 0, 10_000),
     },
 }
+"""The tables that are for the whole plane, and what they may hold."""
 _CLASSES = {safety.value: safety for safety in SafetyClass}
 _RETRY_KEYS = ("max_attempts", "initial_delay", "max_delay", "backoff_multiplier", "jitter")
 
@@ -121,7 +123,7 @@ class Policies:
     def plane_sources(self) -> dict[str, str]:
         """Where each value of breaker, bulkhead and budgets comes from, by `table.key`."""
         found: dict[str, str] = {}
-        for table, keys in _PLANE_KEYS.items():
+        for table, keys in PLANE_KEYS.items():
             given = self._tables.get((table,), {})
             for key in keys:
                 found[f"{table}.{key}"] = self._source((table,), key) if key in given else self._preset_source
@@ -218,7 +220,7 @@ def _tables(document: TomlDocument | None) -> dict[tuple[str, ...], Table]:
 
 
 def _check(document: TomlDocument) -> None:
-    allowed = ("preset", "default", "class", "operation", *_PLANE_KEYS)
+    allowed = ("preset", "default", "class", "operation", *PLANE_KEYS)
     for name, content in document.values.items():
         if name not in allowed:
             raise document.complaint((name,), f"isn't known; {_there_is(name, allowed)}")
@@ -229,7 +231,7 @@ def _check(document: TomlDocument) -> None:
         if name in ("class", "operation"):
             _check_inner(document, name, content)
         else:
-            _check_table(document, (name,), content, _PLANE_KEYS.get(name, _OPERATION_KEYS))
+            _check_table(document, (name,), content, PLANE_KEYS.get(name, OPERATION_KEYS))
 
 
 def _check_inner(document: TomlDocument, kind: str, tables: Table) -> None:
@@ -239,11 +241,11 @@ def _check_inner(document: TomlDocument, kind: str, tables: Table) -> None:
             raise document.complaint((kind, name), f"isn't known; {_there_is(name, known)}")
         if not isinstance(content, dict):
             raise document.complaint((kind, name), f"must be a table: write [{kind}.{name}]")
-        _check_table(document, (kind, name), content, _OPERATION_KEYS)
+        _check_table(document, (kind, name), content, OPERATION_KEYS)
 
 
 def _check_table(
-    document: TomlDocument, path: tuple[str, ...], table: Table, limits: Mapping[str, _Limit]
+    document: TomlDocument, path: tuple[str, ...], table: Table, limits: Mapping[str, Limit]
 ) -> None:
     for key, value in table.items():
         limit = limits.get(key)
@@ -254,7 +256,7 @@ def _check_table(
             raise document.complaint((*path, key), f"{problem}, not {value!r}")
 
 
-def _problem(limit: _Limit, value: object) -> str | None:
+def _problem(limit: Limit, value: object) -> str | None:
     if limit.kind is str:
         return None if value in limit.choices else f"must be one of {', '.join(limit.choices)}"
     if limit.kind is bool:

@@ -11,6 +11,7 @@ from seawall.clock import Clock, moment_of
 from seawall.core.command import Attempt, Command, Outcome
 from seawall.core.dispatch import Dispatch
 from seawall.core.retry import DEFAULT_RETRY_POLICY, RetryPolicy
+from seawall.engine.policies import Policies
 from seawall.engine.records import CommandRecord, DecisionRecord
 from seawall.operations.operation import Operation
 from seawall.turns import Place
@@ -75,12 +76,15 @@ def key_of(record: CommandRecord, operation: Operation) -> str | None:
     return f"{record.agent_id}/{record.arguments.get(operation.container)}"
 
 
-def policy_of(record: CommandRecord) -> RetryPolicy:
+def policy_of(record: CommandRecord, operation: Operation | None, policies: Policies) -> RetryPolicy:
     """How often and when it is tried again."""
-    return msgspec.structs.replace(DEFAULT_RETRY_POLICY, max_attempts=record.max_attempts)
+    policy = DEFAULT_RETRY_POLICY if operation is None else policies.of(operation).retry
+    return msgspec.structs.replace(policy, max_attempts=record.max_attempts)
 
 
-def command_of(record: CommandRecord, operation: Operation | None, clock: Clock) -> Command:
+def command_of(
+    record: CommandRecord, operation: Operation | None, clock: Clock, policies: Policies
+) -> Command:
     """The command as the core takes it; of an operation that only a newer version knows, with all caution."""
     command = Command(
         record.command_id,
@@ -98,5 +102,5 @@ def command_of(record: CommandRecord, operation: Operation | None, clock: Clock)
         command,
         safety=operation.safety,
         touches_docker=operation.touches_docker,
-        lane=operation.lane,
+        lane=policies.of(operation).lane,
     )

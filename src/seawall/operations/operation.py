@@ -68,10 +68,10 @@ class Operation(Struct, frozen=True):
         """Whether it may change the host."""
         return self.safety is not SafetyClass.SAFE_READ
 
-    def default_timeout_seconds(self, arguments: Mapping[str, object]) -> float:
-        """What an attempt with these arguments may take unless the command says otherwise."""
+    def grace_seconds(self, arguments: Mapping[str, object]) -> float:
+        """What the host may take on top of the timeout, because these arguments ask for it."""
         grace = arguments.get(self.grace) if self.grace is not None else None
-        return self.timeout_seconds + (grace if isinstance(grace, int) else 0)
+        return grace if isinstance(grace, int) else 0
 
 
 class InvalidArguments(ValueError):

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from seawall.core.bulkhead import PLANE_LIMITS, Bulkhead
 from seawall.core.command import Command, Domain, Outcome, SafetyClass
 from seawall.core.dispatch import Dispatch, Finish, Park, Send, Step
-from seawall.core.errors import Circumstance, CircuitVerdict, CommandErrorCode, verdict
+from seawall.core.errors import CircuitVerdict, Circumstance, CommandErrorCode, verdict
 from seawall.core.guard import Guard, Guards, Pass, Refused
 from seawall.core.retry import Dice, back_off
 from seawall.core.retry_gate import RetryGate

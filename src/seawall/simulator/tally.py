@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+
 from msgspec import Struct, field
 
 from seawall.core.breaker import CircuitState

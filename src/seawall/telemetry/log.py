@@ -11,6 +11,7 @@ from seawall.core.events import (
     CommandParked,
     CommandSettled,
     Event,
+    MassFailureChanged,
     RetryScheduled,
 )
 
@@ -32,8 +33,22 @@ def log_event(event: Event) -> None:
             _log_circuit(event)
         case CommandSettled() if _logger.isEnabledFor(logging.INFO):
             _log_settled(event)
+        case MassFailureChanged():
+            _log_mass_failure(event)
         case CommandParked() if _logger.isEnabledFor(logging.INFO):
             _log_parked(event)
+
+
+def _log_mass_failure(event: MassFailureChanged) -> None:
+    text = "%d of %d agents fail at once: is it this controller or its network? No circuit opens until it is over"
+    over = "the mass failure is over: %d of %d agents fail"
+    _logger.log(
+        logging.ERROR if event.began else logging.WARNING,
+        text if event.began else over,
+        event.failing,
+        event.agents,
+        extra={"failing": event.failing, "agents": event.agents},
+    )
 
 
 def _log_parked(event: CommandParked) -> None:

@@ -20,7 +20,14 @@ from prometheus_client.registry import Collector
 
 from seawall.core.breaker import CircuitState
 from seawall.core.command import CommandState, Domain
-from seawall.core.events import CircuitChanged, CommandFinished, CommandSettled, Event, RetryScheduled
+from seawall.core.events import (
+    CircuitChanged,
+    CommandFinished,
+    CommandSettled,
+    Event,
+    MassFailureChanged,
+    RetryScheduled,
+)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -79,6 +86,9 @@ SETTLED = MetricDeclaration(
 AMNESIAS = MetricDeclaration(
     "gateway_amnesias_total", "counter", "Agents that came with another ledger than before."
 )
+MASS_FAILURE = MetricDeclaration(
+    "mass_failure", "gauge", "1 while many agents fail at once and circuits are held back, else 0."
+)
 CONNECTED = MetricDeclaration("agents_connected", "gauge", "Agents with a live session.")
 CIRCUITS = MetricDeclaration(
     "circuit_state",
@@ -105,6 +115,7 @@ METRICS = (
     *(ERRORS, RETRIES, RETRY_SUCCESSES, TRANSITIONS, DURATION, COMMANDS, UNKNOWN, SETTLED, CONNECTED),
     *(CIRCUITS, SESSIONS_OPENED, HANDSHAKES_REFUSED, FOREIGN_ANSWERS, LATE_ANSWERS, STALE_FRAMES, BAD_FRAMES),
     AMNESIAS,
+    MASS_FAILURE,
 )
 """All metrics that there are."""
 
@@ -147,6 +158,7 @@ class Metrics(Collector):
         self._retry_successes: defaultdict[str, int] = defaultdict(int)
         self._transitions: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._commands: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._mass_failure = 0
         self._settled: defaultdict[str, int] = defaultdict(int)
         self._durations = {False: _Histogram(), True: _Histogram()}
         self._registry = CollectorRegistry()
@@ -158,6 +170,8 @@ class Metrics(Collector):
             self._count_finished(event)
         elif isinstance(event, RetryScheduled):
             self._retries[event.command.agent_id] += 1
+        elif isinstance(event, MassFailureChanged):
+            self._mass_failure = int(event.began)
         elif isinstance(event, CommandSettled):
             self._settled[event.state.value] += 1
         elif isinstance(event, CircuitChanged):
@@ -179,6 +193,7 @@ class Metrics(Collector):
         unknown = CommandState.UNKNOWN.value
         yield _counter(UNKNOWN, [((name,), count) for (name, state), count in commands if state == unknown])
         yield _counter(SETTLED, (((state,), count) for state, count in list(self._settled.items())))
+        yield GaugeMetricFamily(MASS_FAILURE.name, MASS_FAILURE.summary, value=self._mass_failure)
         yield self._collect_durations()
         if self._connected is not None:
             yield GaugeMetricFamily(CONNECTED.name, CONNECTED.summary, value=self._connected())

@@ -40,7 +40,7 @@ class Latency(NamedTuple):
     response: float = 0.0
 
 
-_CHANGES = frozenset(f"container_{verb}" for verb in ("start", "stop", "restart", "kill", "rename", "remove"))
+CHANGES = frozenset(f"container_{verb}" for verb in ("start", "stop", "restart", "kill", "rename", "remove"))
 _SERVER_ERROR = 500
 
 
@@ -94,7 +94,7 @@ def server_error(operation: str) -> DockerFailure:
     """The Engine's own trouble."""
     return DockerFailure(
         CommandErrorCode.DOCKER_ERROR,
-        Circumstance.DOCKER_REFUSED if operation in _CHANGES else Circumstance.DOCKER_FAILED,
+        Circumstance.DOCKER_REFUSED if operation in CHANGES else Circumstance.DOCKER_FAILED,
         f"Docker answered 500 to {operation}",
         _SERVER_ERROR,
     )

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from seawall.clock import Clock
 from seawall.controller.auth import Access
+from seawall.controller.policy_file import PolicyFile
 from seawall.core.guard import Guards
 from seawall.engine.commands import Commands
 from seawall.engine.drive import Slot
@@ -82,6 +83,7 @@ class Services:
     emit: Subscriber
     invite: Callable[[str], Awaitable[tuple[JoinToken, datetime]]]
     revoke_agent: Callable[[str], Awaitable[bool]]
+    policies: PolicyFile
     transitions: Callable[[str], Awaitable[list[TransitionRecord]]]
     render_metrics: Callable[[], bytes]
     readiness: Readiness
