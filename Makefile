@@ -14,8 +14,9 @@ SIMULATE ?=
 UP_ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SOAK_ARGS ?=
 
-.PHONY: help setup up check test lint format types arch bench lock clean
+.PHONY: help setup up check test soak lint format types arch bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -38,6 +39,14 @@ check: setup ## Everything that has to be green: lint, types, architecture, test
 
 test: setup ## All tests, those against a real Docker Engine of their own included
 	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+
+# What `test` tries some dozens or hundreds of times; the figures at the end are what docs/guarantees.md may claim.
+soak: export SEAWALL_SIMULATION_SEEDS ?= 50000
+soak: export SEAWALL_POWER_LOSSES ?= 200000
+soak: export SEAWALL_KILLS ?= 2000
+soak: export SEAWALL_DOCKER_FAULTS ?= 300
+soak: setup ## The tests of delivery a hundred times as often; takes hours, ends with its figures
+	$(BIN)/pytest -n auto --timeout=86400 tests/simulation tests/chaos $(SOAK_ARGS)
 
 lint: setup ## Style and likely bugs
 	$(BIN)/ruff check .

@@ -1,34 +1,72 @@
 """Agents with a fake Docker, each with a ledger on the disk, in a process of their own as they are in life.
 
 `python -m bench.hosts DIRECTORY`: one agent for each identity below the directory, until the end of standard input.
+Each line of input is answered with the number of transactions that the ledgers have flushed so far.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import sys
 from pathlib import Path
 
 import uvloop
 
-from seawall.agent.app import run_agent
 from seawall.agent.identity import AgentIdentity
+from seawall.agent.ledger import LEDGER_FILE, Ledger
+from seawall.agent.ledger_file import commit
+from seawall.agent.link import AgentLink
+from seawall.agent.session import HostFacts
+from seawall.agent.worker import Worker
 from seawall.clock import SystemClock
 from seawall.testing.docker import FakeDocker
 
 
-async def serve(directory: Path) -> None:
-    clock, stop = SystemClock(), asyncio.Event()
-    agents = [
-        asyncio.create_task(
-            run_agent(AgentIdentity.load(home), home, FakeDocker(clock), clock, simulated=True, stop=stop)
-        )
-        for home in sorted(directory.iterdir())
-    ]
-    loop = asyncio.get_running_loop()
-    loop.add_reader(sys.stdin.fileno(), lambda: sys.stdin.buffer.read1() or stop.set())
+class Commits:
+    """Counts the transactions that were flushed, by whichever ledger's thread."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        commit(connection)
+        self.count += 1
+
+
+async def agent(home: Path, clock: SystemClock, commits: Commits) -> None:
+    identity = AgentIdentity.load(home)
+    ledger = await Ledger.open(home / LEDGER_FILE, identity.agent_id, clock, commit=commits)
+
+    async def describe() -> HostFacts:
+        return HostFacts("1.0", simulated=True)
+
+    link = AgentLink(identity, clock, describe)
+    worker = Worker(FakeDocker(clock), clock, link.send, ledger=ledger, version="1.0")
+    try:
+        await link.run(worker)
+    finally:
+        await worker.close()
+        await ledger.close()
+
+
+async def serve(homes: list[Path]) -> None:
+    clock, commits, stop = SystemClock(), Commits(), asyncio.Event()
+
+    def answer() -> None:
+        asked = sys.stdin.buffer.read1()
+        if not asked:
+            stop.set()
+        else:
+            print(commits.count, flush=True)
+
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), answer)
+    agents = [asyncio.create_task(agent(home, clock, commits)) for home in homes]
+    await stop.wait()
+    for each in agents:
+        each.cancel()
     await asyncio.wait(agents)
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(Path(sys.argv[1])))
+    uvloop.run(serve(sorted(Path(sys.argv[1]).iterdir())))

@@ -29,4 +29,4 @@ async def test_every_change_ends_in_the_truth_whatever_dies_under_it(
         figures.record(fault.value, storm.faults[fault], lies, "faults")
     figures.record("commands under faults of a real Docker Engine", len(storm.intents), lies, "commands")
     assert not found.lies, f"seed {SEED}: " + "\n".join(found.lies)
-    assert found.states.get("SUCCEEDED", 0) * 2 > len(storm.intents), f"seed {SEED}: {found.states}"
+    assert found.states.get("SUCCEEDED", 0) * 4 > len(storm.intents), f"seed {SEED}: {found.states}"

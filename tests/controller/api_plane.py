@@ -42,11 +42,13 @@ class ScriptedSession:
     def __init__(self, script: Script, agent_id: str = HOST) -> None:
         self.agent_id = agent_id
         self.epoch = 1
+        self.instance = "instance-1"
         self.heard_at = 1000.0
         self.latency_seconds: float | None = 0.002
         self.script = script
         self.reached: list[tuple[str, int]] = []
         self.closed: list[str] = []
+        self.acknowledged: list[tuple[int, int]] = []
         self.hold: asyncio.Event | None = None
 
     async def exchange(self, command: Command, attempt: Attempt) -> Outcome:
@@ -59,6 +61,12 @@ class ScriptedSession:
         self.script = failing(CommandErrorCode.CANCELLED, Circumstance.HEARD)
         if self.hold is not None:
             self.hold.set()
+
+    def acknowledge(self, sequence: int, up_to: int) -> None:
+        self.acknowledged.append((sequence, up_to))
+
+    async def lives(self) -> bool:
+        return True
 
     async def close(self, reason: str, retry_after_seconds: float | None) -> None:
         self.closed.append(reason)
@@ -120,6 +128,16 @@ class ApiPlane:
 
     async def post(self, path: str, body: object = None, **more: object) -> httpx.Response:
         return await self.request("POST", path, body, **more)  # type: ignore[arg-type]  # passed on as they are
+
+    async def unknown(self, **more: object) -> dict[str, object]:
+        """The record of a change whose outcome nobody knows: its agent, which is attached, doesn't answer it."""
+        session = self.controller.fleet.session(HOST)
+        assert isinstance(session, ScriptedSession)
+        script, session.script = session.script, failing(CommandErrorCode.TIMEOUT, Circumstance.HEARD)
+        record = await self.done(CHANGE, **more)
+        session.script = script
+        assert (record["state"], record["settled"]) == ("UNKNOWN", False)
+        return record
 
     async def settle(self) -> None:
         """Let everything go on that waits for other tasks or the store, but not for the clock."""

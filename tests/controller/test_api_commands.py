@@ -11,7 +11,7 @@ from seawall.controller.api.problems import Problem
 from seawall.core.command import Domain
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.operation import Role
-from seawall.storage.sqlite import RESERVE_BYTES
+from seawall.storage.sqlite import LOOK_SECONDS, RESERVE_BYTES
 from tests.controller.api_plane import (
     CHANGE,
     HOST,
@@ -41,6 +41,7 @@ RECORD = {
     ),
     *("attempts", "total_attempts", "retried", "duration_seconds", "timeout_seconds", "max_attempts"),
     *("accepted_at", "deadline_at", "finished_at", "requested_by", "idempotency_key", "retry_after_seconds"),
+    *("sequence", "settled", "evidence", "resolved_by", "resolution", "safe_actions"),
 }
 
 
@@ -52,7 +53,8 @@ async def test_a_command_is_accepted_at_once_and_done_soon(tmp_path: Path) -> No
         assert accepted.status_code == 202
         record = accepted.json()
         assert set(record) >= RECORD
-        assert record["state"] == "ACCEPTED"
+        assert (record["state"], record["sequence"], record["settled"]) == ("DISPATCHED", 1, False)
+        assert not {"fingerprint", "recorded"} & set(record)
         assert accepted.headers["location"] == f"{COMMANDS}/{record['command_id']}"
         over = (await plane.get(f"{accepted.headers['location']}?wait=10")).json()
         assert (over["state"], over["response"], over["requested_by"]) == (
@@ -132,6 +134,7 @@ async def test_a_disk_almost_full_stops_what_is_new_and_concludes_what_was_accep
         accepted = await plane.post(COMMANDS, CHANGE, headers=key)
         assert accepted.status_code == 202
         room[0] -= 1
+        await plane.clock.advance(LOOK_SECONDS)
         refused = await plane.post(COMMANDS, CHANGE)
         is_problem(refused, 503, "store_full")
         assert int(refused.headers["retry-after"]) >= 1
@@ -142,6 +145,7 @@ async def test_a_disk_almost_full_stops_what_is_new_and_concludes_what_was_accep
         assert finished.json()["state"] == "SUCCEEDED"
         assert len(session.reached) == 1
         room[0] += 1
+        await plane.clock.advance(LOOK_SECONDS)
         assert (await plane.done(READ))["state"] == "SUCCEEDED"
 
 

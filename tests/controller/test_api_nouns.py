@@ -38,7 +38,7 @@ AGENT = {
         "docker_version",
         "operations",
     ),
-    *("epoch", "joined_at", "last_seen_at", "circuits", "in_flight", "latency_seconds"),
+    *("epoch", "joined_at", "quarantined_at", "last_seen_at", "circuits", "in_flight", "latency_seconds"),
 }
 CIRCUIT = {
     *("agent_id", "agent", "domain", "state", "forced", "failures", "successes", "opened_at", "probe_at"),

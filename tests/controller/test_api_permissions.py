@@ -42,6 +42,13 @@ def of_command(suffix: str = "") -> Sample:
     return sample
 
 
+def of_unknown_command(suffix: str, body: object = None) -> Sample:
+    async def sample(plane: ApiPlane) -> tuple[str, object]:
+        return f"/api/v1/commands/{(await plane.unknown())['command_id']}{suffix}", body
+
+    return sample
+
+
 async def a_token(plane: ApiPlane) -> tuple[str, object]:
     _, record = await plane.services.access.create("spare", Role.VIEWER)
     return f"/api/v1/tokens/{record.token_id}", None
@@ -51,12 +58,19 @@ async def a_token(plane: ApiPlane) -> tuple[str, object]:
 SAMPLES: dict[tuple[str, str], Sample] = {
     ("GET", "/api/v1/agents"): fixed("/api/v1/agents"),
     ("GET", "/api/v1/agents/{agent}"): fixed("/api/v1/agents/web-1"),
+    ("POST", "/api/v1/agents/{agent}/release"): fixed("/api/v1/agents/web-1/release"),
     ("POST", "/api/v1/agents/{agent}/revoke"): fixed(f"/api/v1/agents/{OTHER}/revoke"),
     ("POST", "/api/v1/commands"): fixed("/api/v1/commands", PING),
     ("GET", "/api/v1/commands"): fixed("/api/v1/commands"),
     ("GET", "/api/v1/commands/{command_id}"): of_command(),
     ("POST", "/api/v1/commands/{command_id}/cancel"): of_command("/cancel"),
     ("GET", "/api/v1/commands/{command_id}/events"): of_command("/events"),
+    ("GET", "/api/v1/commands/{command_id}/explain"): of_command("/explain"),
+    ("POST", "/api/v1/commands/{command_id}/verify"): of_unknown_command("/verify?wait=0"),
+    ("POST", "/api/v1/commands/{command_id}/resolve"): of_unknown_command(
+        "/resolve", {"state": "FAILED", "reason": "I looked"}
+    ),
+    ("POST", "/api/v1/commands/{command_id}/force-retry"): of_unknown_command("/force-retry"),
     ("GET", "/api/v1/circuits"): fixed("/api/v1/circuits"),
     ("GET", "/api/v1/circuits/{agent}/{domain}"): fixed(f"/api/v1/circuits/{HOST}/docker"),
     ("POST", "/api/v1/circuits/{agent}/{domain}/{action}"): fixed("/api/v1/circuits/web-1/agent/reset"),

@@ -124,6 +124,16 @@ async def test_incident_41_the_name_of_a_host_is_no_identity() -> None:
         {"hostname": "x" * 256},
         {"hostname": "a\nb"},
         {"operations": ["ping"] * 501},
+        {"ledger_id": ""},
+        {"ledger_id": "x" * 256},
+        {"ledger_id": "a\x00"},
+        {"instance": ""},
+        {"instance": "x" * 256},
+        {"ledger_epoch": -1},
+        {"ledger_epoch": 1 << 62},
+        {"watermark": -1},
+        {"last_sequence": 1 << 63},
+        {"unacknowledged": -1},
     ],
     ids=str,
 )
@@ -134,7 +144,9 @@ async def test_a_hello_beyond_its_limits_is_refused_and_may_come_back_later(
         peer = await plane.dial()
         challenge = await peer.expect(Challenge)
         signed = hello_signing_bytes(nonce=challenge.nonce, controller_id=CONTROLLER, agent_id=A, term=TERM)
-        hello = Hello(A, key_of(A).sign(signed), 1, "1.0")
+        hello = msgspec.structs.replace(
+            peer.hello, agent_id=A, signature=key_of(A).sign(signed), instance="instance-1"
+        )
         await peer.send(msgspec.structs.replace(hello, **change))
         assert (await refusal(peer)).retry_after_seconds == 600.0
         assert plane.store.agents_by_id[A].epoch == 0

@@ -9,7 +9,7 @@ import pytest
 
 from seawall.controller.session import OUTBOX_LIMIT
 from seawall.core.breaker import CircuitState
-from seawall.core.command import Command, Domain, Outcome
+from seawall.core.command import Command, Domain, Outcome, Source
 from seawall.core.dispatch import Dispatch
 from seawall.core.errors import CircuitVerdict, Circumstance, CommandErrorCode, verdict
 from seawall.wire.codec import FRAME_LIMIT_BYTES
@@ -48,7 +48,7 @@ async def test_an_attempt_reaches_the_agent_and_its_answer_is_the_outcome() -> N
         assert (execute.operation, execute.attempt, execute.epoch) == ("ping", 1, 1)
         assert execute.remaining_seconds == 30.0
         await peer.complete(execute, {"pong": True})
-        assert await attempt == Outcome(response={"pong": True})
+        assert await attempt == Outcome(response={"pong": True}, source=Source.AGENT)
         assert not plane.gateway.under_way
 
 
@@ -66,7 +66,10 @@ async def test_a_failure_keeps_its_code_and_circumstance() -> None:
         )
         await peer.send(answer)
         assert await attempt == Outcome(
-            CommandErrorCode.DOCKER_ERROR, "no such container", circumstance=Circumstance.DOCKER_REFUSED
+            CommandErrorCode.DOCKER_ERROR,
+            "no such container",
+            circumstance=Circumstance.DOCKER_REFUSED,
+            source=Source.AGENT,
         )
 
 
@@ -159,7 +162,7 @@ async def test_an_answer_about_another_command_has_no_effect() -> None:
         await peer.send(Completed("command-other", execute.correlation_id, peer.epoch, response="wrong"))
         await peer.complete(execute, "true")
         assert (await attempt).response == "true"
-        assert plane.gateway.stale_frames == 1
+        assert plane.gateway.late_answers == 1
 
 
 @pytest.mark.parametrize(

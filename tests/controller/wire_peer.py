@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +22,10 @@ from seawall.core.command import Attempt, Command, Outcome
 from seawall.core.events import Event
 from seawall.core.guard import Guards
 from seawall.engine.drive import Driver, Slot
-from seawall.engine.fleet import Fleet
+from seawall.engine.fleet import Fleet, LedgerResult
 from seawall.engine.identifiers import correlation_ids
 from seawall.engine.notices import Notice
-from seawall.engine.records import AgentRecord, JoinTokenRecord
+from seawall.engine.records import AgentRecord, JoinTokenRecord, LedgerFacts, SessionGrant
 from seawall.engine.store import JoinTokenRefused, NameTaken, StoreFailed
 from seawall.testing.clock import FakeClock
 from seawall.wire.messages import (
@@ -48,6 +48,8 @@ A = "00000000-0000-7000-8000-00000000000a"
 B = "00000000-0000-7000-8000-00000000000b"
 PATIENCE_SECONDS = 20.0
 
+HELLO = Hello("", b"", 1, "1.0", "host", "27.0", operations=["ping"], ledger_id="ledger-1")
+
 M = TypeVar("M", bound=Message)
 
 _decoder: msgspec.msgpack.Decoder[FromController] = msgspec.msgpack.Decoder(FromController)
@@ -65,6 +67,9 @@ class MemoryStore:
         self.join_tokens: dict[str, JoinTokenRecord] = {}
         self.seen_ids: list[str] = []
         self.broken = False
+        self.ledgers: list[LedgerFacts] = []
+        self.proved: list[tuple[str, int]] = []
+        self.over, self.amnesia, self.lost = 0, "", dict[str, int]()
         self.hold: asyncio.Event | None = None  # open_session waits for it, after it has given the epoch
 
     async def add_join_token(self, record: JoinTokenRecord) -> None:
@@ -87,14 +92,27 @@ class MemoryStore:
     async def agent(self, agent_id: str) -> AgentRecord | None:
         return self.agents_by_id.get(agent_id)
 
-    async def open_session(self, agent: AgentRecord) -> int:
+    async def open_session(self, agent: AgentRecord, ledger: LedgerFacts) -> SessionGrant:
         self._check()
         kept = self.agents_by_id[agent.agent_id]
-        kept.epoch += 1
-        epoch = kept.epoch
+        kept.epoch = max(kept.epoch, ledger.epoch) + 1
+        self.ledgers.append(ledger)
+        grant = SessionGrant(kept.epoch, self.over, self.amnesia, dict(self.lost))
         if self.hold is not None:
             await self.hold.wait()
-        return epoch
+        return grant
+
+    async def prove_epoch(self, agent_id: str, epoch: int) -> None:
+        self._check()
+        self.proved.append((agent_id, epoch))
+
+    async def quarantine(self, agent_id: str, since: datetime | None) -> bool:
+        self._check()
+        agent = self.agents_by_id.get(agent_id)
+        if agent is None or agent.revoked_at is not None:
+            return False
+        agent.quarantined_at = since
+        return True
 
     async def seen(self, agent_ids: Sequence[str], now: datetime) -> None:
         self._check()
@@ -110,6 +128,29 @@ class MemoryStore:
     def _check(self) -> None:
         if self.broken:
             raise StoreFailed("the disk is full")
+
+
+class Listener:
+    """Remembers what agents did of their own accord."""
+
+    def __init__(self) -> None:
+        self.connected: list[str] = []
+        self.started: list[tuple[str, str]] = []
+        self.told: list[tuple[str, LedgerResult]] = []
+        self.lost: list[tuple[str, dict[str, int], str]] = []
+
+    def agent_connected(self, agent_id: str) -> None:
+        self.connected.append(agent_id)
+
+    def agent_started(self, agent_id: str, command_id: str) -> None:
+        self.started.append((agent_id, command_id))
+
+    def agent_told(self, agent_id: str, result: LedgerResult) -> None:
+        self.told.append((agent_id, result))
+
+    def agent_lost_ledger(self, agent_id: str, lost: Mapping[str, int], reason: str) -> None:
+        assert agent_id not in self.connected, "it is told before the session can be used"
+        self.lost.append((agent_id, dict(lost), reason))
 
 
 @functools.cache
@@ -135,6 +176,7 @@ class Plane:
         self.events: list[Event] = []
         self.guards: Guards[Slot] = Guards()
         self.fleet = Fleet(self.guards, self.clock, self.events.append)
+        self.listener = self.fleet.listener = Listener()
         self.driver = Driver(
             self.fleet, self.guards, self.clock, correlation_ids(self.clock), [self.events.append]
         )
@@ -177,20 +219,28 @@ class Plane:
         for socket in self._dialled:
             await socket.close()
 
-    async def connect(self, agent_id: str = A) -> Peer:
-        """Connect and be welcomed."""
+    async def connect(self, agent_id: str = A, **said: object) -> Peer:
+        """Connect and be welcomed; `said` are fields of the hello."""
         peer = await self.dial()
+        peer.hello = msgspec.structs.replace(peer.hello, **said)
         await peer.greet(agent_id)
-        peer.epoch = (await peer.expect(Welcome)).epoch
+        peer.welcome = await peer.expect(Welcome)
+        peer.epoch = peer.welcome.epoch
         return peer
 
     def exchange(
-        self, agent_id: str = A, timeout_seconds: float = 30.0, arguments: dict[str, object] | None = None
+        self,
+        agent_id: str = A,
+        timeout_seconds: float = 30.0,
+        arguments: dict[str, object] | None = None,
+        *,
+        asks: bool = False,
+        **fields: object,
     ) -> asyncio.Task[Outcome]:
-        """Begin an attempt."""
+        """Begin an attempt, or ask a question; `fields` are those of the command."""
         number = next(self._numbers)
-        command = Command(f"command-{number}", "ping", agent_id, arguments or {})
-        attempt = Attempt(1, f"attempt-{number}", timeout_seconds)
+        command = Command(f"command-{number}", "ping", agent_id, arguments or {}, **fields)  # type: ignore[arg-type]
+        attempt = Attempt(1, f"attempt-{number}", timeout_seconds, asks)
         return asyncio.ensure_future(self.fleet.exchange(command, attempt))
 
     async def notice(self, kind: str, agent_id: str, notices: AsyncIterator[Notice]) -> Notice:
@@ -208,7 +258,10 @@ class Peer:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
         self.epoch = 0
+        self.instance = "instance-1"
+        self.hello = HELLO
         self.challenge: Challenge
+        self.welcome: Welcome
 
     async def receive(self) -> FromController | None:
         """The next message; None when the connection is over."""
@@ -246,17 +299,24 @@ class Peer:
             term=self.challenge.term,
         )
         signature = (key or key_of(agent_id)).sign(signed)
-        await self.send(Hello(agent_id, signature, 1, "1.0", "host", "27.0", operations=["ping"]))
-
-    async def complete(self, execute: Execute, response: object = None, epoch: int | None = None) -> None:
         await self.send(
-            Completed(
-                execute.command_id,
-                execute.correlation_id,
-                self.epoch if epoch is None else epoch,
-                response=response,
+            msgspec.structs.replace(
+                self.hello, agent_id=agent_id, signature=signature, instance=self.instance
             )
         )
+
+    async def complete(
+        self, execute: Execute, response: object = None, epoch: int | None = None, **fields: object
+    ) -> None:
+        """Answer an attempt; `fields` are further ones of the message."""
+        answer = Completed(
+            execute.command_id,
+            execute.correlation_id,
+            self.epoch if epoch is None else epoch,
+            response=response,
+            sequence=execute.sequence,
+        )
+        await self.send(msgspec.structs.replace(answer, **fields))
 
     async def barrier(self) -> None:
         """Return when everything that was sent before has been read: a bad frame is answered in its turn."""

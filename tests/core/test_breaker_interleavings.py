@@ -95,62 +95,78 @@ class World:
 def apply(world: World, action: tuple[str, int, object]) -> None:
     """Do it, and check what has to hold for this very step."""
     kind, call, argument = action
-    breaker, before = world.breaker, world.shown()
+    breaker, before = world.breaker, world.breaker.state
+    generation = breaker.generation
     transition: Transition | None = None
-    match kind:
-        case "acquire":
-            expected = breaker.rejection(world.now)
-            answer = breaker.acquire(world.now, LEASE_SECONDS)
-            assert (answer if isinstance(answer, Rejection) else None) == expected
-            if isinstance(answer, Permit):
-                assert before[0] is not OPEN, "an open circuit let a call through"
-                assert answer.probe == (before[0] is HALF_OPEN)
-                assert answer.generation == breaker.generation
-                world.held[call] = answer
-            else:
-                assert before[0] is not CLOSED, "a closed circuit rejected a call"
-                assert answer.retry_after_seconds >= 0
-                assert world.shown() == before, "a rejection changed something"
-        case "record":
+    match kind, argument:
+        case "acquire", _:
+            ask(world, call)
+        case "record", CircuitVerdict() as verdict:
+            transition = answer(world, call, verdict)
+        case "lose", _:
             permit = world.held[call]
-            assert permit is not None
-            assert isinstance(argument, CircuitVerdict)
-            stale = permit.generation < breaker.generation
-            transition = breaker.record(permit, argument, world.now, middle)
+            world.lost += [permit] if permit is not None else []
             world.held[call] = None
-            if stale:
-                assert world.shown() == before, "a stale outcome changed something"
-            if stale or argument is CircuitVerdict.NEUTRAL or before[1]:
-                assert transition is None
-                assert breaker.state is before[0]
-        case "lose":
-            permit = world.held[call]
-            assert permit is not None
-            world.lost.append(permit)
-            world.held[call] = None
-        case "pass":
-            assert isinstance(argument, float)
-            world.now += argument
-        case "wake":
-            due = before[0] is OPEN and not before[1] and world.now >= breaker.admits_at
+        case "pass", float() as seconds:
+            world.now += seconds
+        case "wake", _:
+            due = before is OPEN and not breaker.forced and world.now >= breaker.admits_at
             transition = breaker.wake(world.now)
             assert (transition is not None) == due
-        case "heard":
+        case "heard", _:
+            probes = before is OPEN and not breaker.forced
             transition = breaker.heard(world.now, "the agent is back")
-            assert (transition is not None) == (before[0] is OPEN and not before[1])
-        case "force":
-            assert isinstance(argument, CircuitState)
-            breaker.force(argument, world.now, "an order")
-            assert (breaker.state, breaker.forced) == (argument, True)
-        case "reset":
-            breaker.reset(world.now, "an order")
-            assert (breaker.state, breaker.forced) == (CLOSED, False)
-    if transition is not None:
-        assert (transition.origin, transition.target) == (before[0], breaker.state)
-        assert (transition.origin, transition.target) in BY_ITSELF
-        assert breaker.generation > before[2], "a change of state didn't start a new generation"  # type: ignore[operator]  # int
-    elif kind not in {"force", "reset"}:
-        assert breaker.state is before[0], "it changed without saying so"
+            assert (transition is not None) == probes
+        case "operator", order:
+            obey(world, order)
+            return
+    if transition is None:
+        assert breaker.state is before, "it changed without saying so"
+        return
+    assert (transition.origin, transition.target) == (before, breaker.state)
+    assert (transition.origin, transition.target) in BY_ITSELF
+    assert breaker.generation > generation, "a change of state didn't start a new generation"
+
+
+def ask(world: World, call: int) -> None:
+    breaker, before, state = world.breaker, world.shown(), world.breaker.state
+    expected = breaker.rejection(world.now)
+    given = breaker.acquire(world.now, LEASE_SECONDS)
+    assert (given if isinstance(given, Rejection) else None) == expected
+    if isinstance(given, Permit):
+        assert state is not OPEN, "an open circuit let a call through"
+        assert given.probe == (state is HALF_OPEN)
+        assert given.generation == breaker.generation
+        world.held[call] = given
+    else:
+        assert state is not CLOSED, "a closed circuit rejected a call"
+        assert given.retry_after_seconds >= 0
+        assert world.shown() == before, "a rejection changed something"
+
+
+def answer(world: World, call: int, verdict: CircuitVerdict) -> Transition | None:
+    breaker, before, permit = world.breaker, world.shown(), world.held[call]
+    assert permit is not None
+    stale, silent = (
+        permit.generation < breaker.generation,
+        verdict is CircuitVerdict.NEUTRAL or breaker.forced,
+    )
+    transition = breaker.record(permit, verdict, world.now, middle)
+    world.held[call] = None
+    assert not stale or world.shown() == before, "a stale outcome changed something"
+    assert not (stale or silent) or transition is None
+    return transition
+
+
+def obey(world: World, order: object) -> None:
+    generation = world.breaker.generation
+    if isinstance(order, CircuitState):
+        world.breaker.force(order, world.now, "an order")
+        assert (world.breaker.state, world.breaker.forced) == (order, True)
+    else:
+        world.breaker.reset(world.now, "an order")
+        assert (world.breaker.state, world.breaker.forced) == (CLOSED, False)
+    assert world.breaker.generation > generation, "an order didn't start a new generation"
 
 
 def actions(world: World) -> Iterator[tuple[str, int, object]]:
@@ -171,10 +187,10 @@ def actions(world: World) -> Iterator[tuple[str, int, object]]:
         yield "pass", 0, left - 0.5
     if left > 0:
         yield "pass", 0, left
-    for kind in ("wake", "heard", "reset"):
-        yield kind, 0, None
-    for state in (OPEN, CLOSED):
-        yield "force", 0, state
+    yield "wake", 0, None
+    yield "heard", 0, None
+    for order in (OPEN, CLOSED, None):
+        yield "operator", 0, order
 
 
 def check(world: World) -> None:

@@ -118,7 +118,9 @@ class Paid:
             for end, cost in costs[first:]:
                 total += cost
                 successes = sum(start <= at <= end for at in moments)
-                paid = settings.capacity + settings.per_success * successes + settings.per_second * (end - start)
+                paid = (
+                    settings.capacity + settings.per_success * successes + settings.per_second * (end - start)
+                )
                 assert total <= paid + HAIR, f"from {start} to {end} retries for {total} out of {paid}"
 
 

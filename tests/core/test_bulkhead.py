@@ -314,7 +314,8 @@ class AnyOrder(RuleBasedStateMachine):
 
     @precondition(lambda self: self.holding)
     @rule(
-        data=st.data(), outcome=st.sampled_from([DONE, TIMED_OUT, Outcome(CommandErrorCode.AGENT_ERROR), None])
+        data=st.data(),
+        outcome=st.sampled_from([DONE, TIMED_OUT, Outcome(CommandErrorCode.AGENT_ERROR), None]),
     )
     def finish(self, data: st.DataObject, outcome: Outcome | None) -> None:
         lane = data.draw(st.sampled_from(self.holding))

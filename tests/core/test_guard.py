@@ -186,7 +186,8 @@ def test_all_three_circuits_are_dropped_when_they_are_clean() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "permits"), [(PING, (True, False, False)), (LIST, (True, True, False)), (PULL, (True, True, True))]
+    ("command", "permits"),
+    [(PING, (True, False, False)), (LIST, (True, True, False)), (PULL, (True, True, True))],
 )
 @pytest.mark.parametrize("quiet", [True, False])
 def test_an_attempt_has_a_permit_for_each_domain_that_it_depends_on(

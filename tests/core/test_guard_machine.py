@@ -233,7 +233,9 @@ class EveryAgent(RuleBasedStateMachine):
 def permit_for(call: Call, domain: Domain) -> Permit | None:
     permits = call.permits
     assert permits is not None
-    return {Domain.AGENT: permits.agent, Domain.DOCKER: permits.docker, Domain.REGISTRY: permits.registry}[domain]
+    return {Domain.AGENT: permits.agent, Domain.DOCKER: permits.docker, Domain.REGISTRY: permits.registry}[
+        domain
+    ]
 
 
 TestEveryAgent = EveryAgent.TestCase

@@ -11,7 +11,7 @@ import pytest
 
 from seawall.core.breaker import CircuitState
 from seawall.core.bulkhead import BulkheadLimits
-from seawall.core.command import Attempt, Command, CommandResult, Domain, Lane, Outcome, SafetyClass
+from seawall.core.command import Attempt, Command, CommandResult, Domain, Outcome, SafetyClass
 from seawall.core.dispatch import Dispatch
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.core.guard import Guards
@@ -111,7 +111,7 @@ class World:
     async def waiting(self, command: Command) -> None:
         await asyncio.sleep(0)
 
-    def command(self, name: str, agent_id: str = AGENT, lane: Lane = Lane.DEFAULT) -> Coroutine[object, None, object]:
+    def command(self, name: str, agent_id: str = AGENT) -> Coroutine[object, None, object]:
         command = Command(
             name,
             "container_list",
@@ -121,22 +121,25 @@ class World:
             touches_docker=True,
             deadline=self.clock.now() + 1000.0,
             waits_for_agent=True,
-            lane=lane,
         )
         return self.driver.drive(Dispatch(command, PATIENT))
 
-    def hold(self, name: str, agent_id: str = AGENT, lane: Lane = Lane.DEFAULT) -> asyncio.Task[object]:
+    def hold(self, name: str, agent_id: str = AGENT) -> asyncio.Task[object]:
         """A command that keeps its slot until it is released."""
         self.held[name] = asyncio.Event()
-        return asyncio.create_task(self.command(name, agent_id, lane))
+        return asyncio.create_task(self.command(name, agent_id))
 
     def nothing_stays_behind(self) -> None:
         bulkheads = [guard.bulkhead for guard in self.guards]
         bulkheads += [self.guards.plane] if self.guards.plane is not None else []
-        assert [(each.in_flight, each.in_bulk, each.waiting) for each in bulkheads] == [(0, 0, 0)] * len(bulkheads)
+        assert [(each.in_flight, each.in_bulk, each.waiting) for each in bulkheads] == [(0, 0, 0)] * len(
+            bulkheads
+        )
         for guard in self.guards:
             for _, breaker in guard.breakers:
-                assert breaker.state is not CircuitState.HALF_OPEN or breaker.admits_at == 0.0, "a probe leaked"
+                assert breaker.state is not CircuitState.HALF_OPEN or breaker.admits_at == 0.0, (
+                    "a probe leaked"
+                )
         assert self.under_way == 0
         assert self.clock.timers == []
 
@@ -169,10 +172,10 @@ async def scene_a_probe(world: World) -> list[asyncio.Task[object]]:
 WIDE = BulkheadLimits(4, 4)
 ONE = BulkheadLimits(1, 4)
 SCENES = {
-    "a slot of the agent": (scene_a_slot_of_the_agent, ONE, None, 6),
-    "a slot of the plane": (scene_a_slot_of_the_plane, WIDE, ONE, 6),
-    "a retry": (scene_a_retry, WIDE, WIDE, 9),
-    "an absent agent": (scene_an_absent_agent, WIDE, None, 6),
+    "a slot of the agent": (scene_a_slot_of_the_agent, ONE, None, 4),
+    "a slot of the plane": (scene_a_slot_of_the_plane, WIDE, ONE, 4),
+    "a retry": (scene_a_retry, WIDE, WIDE, 8),
+    "an absent agent": (scene_an_absent_agent, WIDE, None, 5),
     "a probe": (scene_a_probe, WIDE, None, 3),
 }
 
@@ -181,12 +184,12 @@ SCENES = {
 @pytest.mark.parametrize("late", [False, True], ids=["while it waits", "as it is woken"])
 @pytest.mark.parametrize("scene", SCENES)
 async def test_a_cancellation_at_any_await_of_a_command_leaves_nothing_behind(scene: str, late: bool) -> None:
-    set_up, limits, plane, fewest_awaits = SCENES[scene]
+    set_up, limits, plane, awaits = SCENES[scene]
     for suspension in range(1, MOST_AWAITS):
         world = World(limits, plane)
         others = await set_up(world)
         await world.clock.settle()
-        cancelled = CancelledAt(world.command("cancelled", lane=Lane.DEFAULT), suspension, late=late)
+        cancelled = CancelledAt(world.command("cancelled"), suspension, late=late)
         running = asyncio.ensure_future(awaited(cancelled))
         behind = asyncio.create_task(world.command("behind")) if others else None
         await world.clock.advance(3.0)
@@ -195,14 +198,16 @@ async def test_a_cancellation_at_any_await_of_a_command_leaves_nothing_behind(sc
             event.set()
         await world.clock.advance(30.0)
         (ended,) = await asyncio.gather(running, return_exceptions=True)
-        assert isinstance(ended, asyncio.CancelledError) == cancelled.reached, f"at await {suspension}: {ended}"
+        assert isinstance(ended, asyncio.CancelledError) == cancelled.reached, (
+            f"at await {suspension}: {ended}"
+        )
         for other in [*others, behind] if behind is not None else others:
             result = await other
             assert isinstance(result, CommandResult)
             assert result.success
         world.nothing_stays_behind()
         if not cancelled.reached:
-            assert suspension > fewest_awaits, "the scene isn't the one that was meant"
+            assert suspension == awaits + 1, "the scene isn't the one that was meant"
             return
     pytest.fail("it never ends")
 
@@ -244,7 +249,9 @@ async def test_a_cancellation_at_any_await_of_an_embedded_command_leaves_no_pend
         running = asyncio.ensure_future(awaited(cancelled))
         await program.clock.advance(30.0)
         (ended,) = await asyncio.gather(running, return_exceptions=True)
-        assert isinstance(ended, asyncio.CancelledError) == cancelled.reached, f"at await {suspension}: {ended}"
+        assert isinstance(ended, asyncio.CancelledError) == cancelled.reached, (
+            f"at await {suspension}: {ended}"
+        )
         assert program.executor.get_pending_command_count() == 0
         for guard in program.executor._guards:
             assert (guard.bulkhead.in_flight, guard.bulkhead.waiting) == (0, 0)

@@ -34,7 +34,9 @@ async def test_a_command_that_succeeds_at_once_is_written_down_twice(tmp_path: P
         await plane.settle()
         for request in (CHANGE, READ):
             before = plane.transactions()
-            record = await plane.finished(await plane.commands.accept(request))
+            accepted = await plane.commands.accept(request)
+            record = await plane.commands.wait(accepted.command_id, 10.0)
+            assert record is not None
             assert record.state is CommandState.SUCCEEDED
             assert plane.transactions() - before == 2
             assert [attempt.finished_at is not None for attempt in record.attempts] == [True]

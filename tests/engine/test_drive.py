@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from seawall.core.bulkhead import BulkheadLimits
-from seawall.core.command import Attempt, Command, CommandResult, CommandState, Outcome, SafetyClass
+from seawall.core.bulkhead import BulkheadLimits, host_limits
+from seawall.core.command import Attempt, Command, CommandResult, CommandState, Lane, Outcome, SafetyClass
 from seawall.core.dispatch import Dispatch
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.core.events import AttemptStarted, CommandFinished, CommandParked, Event
@@ -73,18 +73,23 @@ class ScriptedJournal:
 
 class Engine:
     def __init__(
-        self, script: Callable[[Attempt], Outcome] = lambda _: Outcome(), limits: BulkheadLimits | None = None
+        self,
+        script: Callable[[Attempt], Outcome] = lambda _: Outcome(),
+        limits: BulkheadLimits | None = None,
+        plane: BulkheadLimits | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.events: list[Event] = []
-        self.guards: Guards[Slot] = Guards(limits=limits)
+        self.guards: Guards[Slot] = Guards(limits=limits, plane=plane)
         self.link = ScriptedLink(self.clock, script)
         self.driver = Driver(
             self.link, self.guards, self.clock, correlation_ids(self.clock), [self.events.append]
         )
 
-    def start(self, policy: RetryPolicy | None = PLAIN, **fields: object) -> asyncio.Task[CommandResult]:
-        command = Command("c-1", "container_list", "agent-1", {}, SafetyClass.SAFE_READ, **fields)  # type: ignore[arg-type]  # by name
+    def start(
+        self, policy: RetryPolicy | None = PLAIN, agent_id: str = "agent-1", **fields: object
+    ) -> asyncio.Task[CommandResult]:
+        command = Command("c-1", "container_list", agent_id, {}, SafetyClass.SAFE_READ, **fields)  # type: ignore[arg-type]  # by name
         return asyncio.create_task(self.driver.drive(Dispatch(command, policy)))
 
     def kinds(self) -> list[type[Event]]:
@@ -205,13 +210,119 @@ async def test_the_most_urgent_waits_least() -> None:
     engine.link.hold = asyncio.Event()
     running = [engine.start()]
     await engine.clock.settle()
-    for priority in (2, 1, 0):
-        running.append(engine.start(priority=priority))
+    for lane in (Lane.BULK, Lane.DEFAULT, Lane.CONTROL):
+        running.append(engine.start(lane=lane))
         await engine.clock.settle()
     engine.link.hold.set()
     await asyncio.gather(*running)
-    started = [event.command.priority for event in engine.events if type(event) is AttemptStarted]
-    assert started == [0, 0, 1, 2]
+    started = [event.command.lane for event in engine.events if type(event) is AttemptStarted]
+    assert started == [Lane.DEFAULT, Lane.CONTROL, Lane.DEFAULT, Lane.BULK]
+
+
+class TimedLink(ScriptedLink):
+    """A link over which pulls take a minute, stops a second, and the rest is done at once."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock, lambda _: Outcome())
+        self.seconds = {Lane.BULK: 60.0, Lane.CONTROL: 1.0, Lane.DEFAULT: 0.0}
+
+    async def exchange(self, command: Command, attempt: Attempt) -> Outcome:
+        self.attempts.append(attempt)
+        await self.clock.sleep_until(self.clock.now() + self.seconds[command.lane])
+        return Outcome()
+
+
+def host() -> tuple[Engine, TimedLink]:
+    engine = Engine(limits=host_limits())
+    engine.driver._link = engine.link = link = TimedLink(engine.clock)
+    return engine, link
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("lists", [0, 20])
+async def test_twenty_pulls_do_not_delay_a_stop(lists: int) -> None:
+    engine, link = host()
+    pulls = [engine.start(lane=Lane.BULK, timeout_seconds=900.0) for _ in range(20)]
+    if lists:
+        # The other lane is full as well: the stop has a slot of its own.
+        link.seconds[Lane.DEFAULT] = 30.0
+    others = [engine.start(timeout_seconds=900.0) for _ in range(lists)]
+    await engine.clock.settle()
+    stop = engine.start(lane=Lane.CONTROL)
+    await engine.clock.advance(1.05)
+    assert (await stop).duration_seconds == 1.0
+    await engine.clock.advance(3600.0)
+    results = await asyncio.gather(*pulls, *others)
+    codes = [result.error_code for result in results[:20]]
+    assert codes == [None] * 18 + [CommandErrorCode.BULKHEAD_FULL] * 2, "two run, sixteen wait"
+    assert len(engine.guards) == 0
+
+
+@pytest.mark.asyncio
+async def test_who_is_turned_away_is_told_when_to_come_back() -> None:
+    engine, _ = host()
+    pulls = [engine.start(lane=Lane.BULK, timeout_seconds=900.0) for _ in range(18)]
+    await engine.clock.advance(0.0)
+    refused = await engine.start(lane=Lane.BULK)
+    assert refused.error_code is CommandErrorCode.BULKHEAD_FULL
+    assert refused.retry_after_seconds == 9.0, "nine rounds of two, of which nothing is known yet"
+    await engine.clock.advance(61.0)
+    pulls += [engine.start(lane=Lane.BULK, timeout_seconds=900.0) for _ in range(2)]
+    await engine.clock.settle()
+    assert (await engine.start(lane=Lane.BULK)).retry_after_seconds == 60.0, (
+        "nine rounds of a minute: the bound"
+    )
+    await engine.clock.advance(3600.0)
+    await asyncio.gather(*pulls)
+
+
+@pytest.mark.asyncio
+async def test_the_plane_bounds_what_is_sent_to_all_agents_together() -> None:
+    engine = Engine(plane=BulkheadLimits(in_flight=2, queue=1, reserved=1))
+    engine.link.hold = asyncio.Event()
+    running = [engine.start(agent_id=f"agent-{number}") for number in range(4)]
+    await engine.clock.settle()
+    assert len(engine.link.attempts) == 2
+    urgent = engine.start(agent_id="agent-9", lane=Lane.CONTROL)
+    await engine.clock.settle()
+    assert len(engine.link.attempts) == 3
+    engine.link.hold.set()
+    results = await asyncio.gather(*running, urgent)
+    assert [result.error_code for result in results] == [None] * 3 + [CommandErrorCode.BULKHEAD_FULL, None]
+    assert str(results[3].error).startswith("All agents together have 2 commands under way and 1 waiting")
+    assert results[3].retry_after_seconds == 1.0
+    plane = engine.guards.plane
+    assert plane is not None
+    assert (plane.in_flight, plane.waiting, len(engine.guards)) == (0, 0, 0)
+
+
+@pytest.mark.asyncio
+async def test_who_waits_for_the_plane_waits_no_longer_than_an_attempt_may_take() -> None:
+    engine = Engine(plane=BulkheadLimits(in_flight=1, queue=4))
+    engine.link.hold = asyncio.Event()
+    first = engine.start()
+    await engine.clock.settle()
+    second = engine.start(timeout_seconds=5.0)
+    await engine.clock.advance(5.0)
+    assert (await second).error_code is CommandErrorCode.BULKHEAD_FULL
+    engine.link.hold.set()
+    assert (await first).success
+
+
+@pytest.mark.asyncio
+async def test_timeouts_make_the_limit_of_a_host_smaller_and_successes_greater() -> None:
+    engine = Engine(lambda _: Outcome(CommandErrorCode.TIMEOUT, circumstance=Circumstance.HEARD))
+    await engine.start(None)
+    guard = engine.guards.of("agent-1")
+    assert guard.bulkhead.limit == 5
+    engine.link.script = lambda _: Outcome()
+    engine.link.hold = asyncio.Event()
+    running = [engine.start() for _ in range(15)]
+    await engine.clock.settle()
+    assert len(engine.link.attempts) == 1 + 5
+    engine.link.hold.set()
+    assert all(result.success for result in await asyncio.gather(*running))
+    assert guard.bulkhead.limit > 5
 
 
 @pytest.mark.asyncio

@@ -1,4 +1,4 @@
-"""Replay a seed: `python -m tests.simulation SEED [HISTORY]`. HISTORY is a file for the events, one JSON object a line."""
+"""Replay a seed: `python -m tests.simulation SEED [HISTORY]`. HISTORY is a file for the events, one a line."""
 
 from __future__ import annotations
 

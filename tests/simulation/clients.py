@@ -126,13 +126,13 @@ class Clients:
         """Let each plan have a task of its own."""
         self.open = len(plans)
         for number, plan in enumerate(plans):
-            self._node.start(self._follow(plan, f"{plan.client}/{number}"))
+            self._node.spawn(self._follow(plan, f"{plan.client}/{number}"))
 
     def probe(self, agents: list[str]) -> None:
         """Ask each agent something harmless: a circuit that is half open waits for that."""
         for agent in agents:
             request = CommandRequest("container_list", agent, {}, 5.0, 1, 10.0, requested_by="prober")
-            self._node.start(self._post("prober", f"prober {self._witness.order}", request))
+            self._node.spawn(self._post("prober", f"prober {self._witness.order}", request))
 
     async def _follow(self, plan: Plan, reader: str) -> None:
         try:
@@ -209,9 +209,7 @@ class Clients:
         give_up_at = self._node.loop.time() + _PATIENCE_SECONDS
         while self._node.loop.time() < give_up_at:
             wait_seconds = self._random.random() * _LONGEST_WAIT_SECONDS
-            state = await self._look(
-                reader, command_id, lambda commands, seconds=wait_seconds: commands.wait(command_id, seconds)
-            )
+            state = await self._look(reader, command_id, _waiting(command_id, wait_seconds))
             if state is not None and state.final:
                 return state
             await asyncio.sleep(0.2 + self._random.random())
@@ -265,6 +263,10 @@ class Clients:
             return None
         # What is shown was true when it was said: the way back takes no time here.
         return None if self._random.random() < _LOST_ANSWERS else answer
+
+
+def _waiting(command_id: str, seconds: float) -> Callable[[Commands], Awaitable[CommandRecord | None]]:
+    return lambda commands: commands.wait(command_id, seconds)
 
 
 def _another(request: CommandRequest) -> CommandRequest:

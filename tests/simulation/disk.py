@@ -99,18 +99,19 @@ class DiskHandle:
 
     async def write(self, job: Callable[[sqlite3.Connection], Result]) -> Result:
         """See `seawall.writer.Writer.run`."""
-        answer: asyncio.Future[Result] = self._node.loop.create_future()
+        answer: asyncio.Future[Any] = self._node.loop.create_future()
         if self._failed:
             raise self._failure("this disk has failed")
         if self._node.alive:
             self._waiting.append((job, answer))
             self._flush_soon()
-        return await answer
+        result: Result = await answer
+        return result
 
     async def read(self, job: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do a job that changes nothing on what is committed by now."""
         if not self._node.alive:
-            return await self._node.loop.create_future()
+            await self._node.loop.create_future()
         await asyncio.sleep(0)
         return job(self._disk.connection)
 

@@ -16,6 +16,7 @@ from seawall.wire.codec import encode_message
 from seawall.wire.messages import Completed, Execute
 from tests.simulation.history import FaultKind, Place
 from tests.simulation.network import Direction, Rates
+from tests.simulation.store import SimulatedStore
 
 if TYPE_CHECKING:
     from tests.simulation.host import Host
@@ -72,6 +73,9 @@ class Fate:
         self.chosen = [
             name for name in self.menu if (random.random() < 0.5 if only is None else name in only)
         ]
+        if {"restore", "ledger lost"} <= set(self.chosen):
+            # Where both ends have gone back nobody is left who knows better.
+            self.chosen.remove(random.choice(("restore", "ledger lost")))
 
     def schedule(self, seconds: float) -> None:
         """Let them strike until then."""
@@ -166,7 +170,7 @@ class Fate:
             return
         image, order = self._backup
         world.kill_controller()
-        world.disk.restore(image)
+        world.disk.restore(SimulatedStore.restored(image, world.time_of_day))
         self._begin(
             FaultKind.RESTORED,
             Place.CONTROLLER,

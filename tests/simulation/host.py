@@ -76,7 +76,7 @@ class Agent:
         self.link = parts.link(host.identity, node.clock, self._describe, dial=self._dial)
         self.worker: WatchedWorker | None = None
         self._parts = parts
-        node.start(self._live(), host.agent_id)
+        node.spawn(self._live(), host.agent_id)
 
     async def _live(self) -> None:
         host, parts = self.host, self._parts

@@ -59,7 +59,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     _scheduled: list[asyncio.TimerHandle]
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # as typeshed has it
+        super().__init__()
         self._selector = _Selector(self)
         self._clock_resolution = 1e-9  # what is due within it is due
         self._moment = 0.0
@@ -87,7 +87,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """See `AbstractEventLoop.create_future`."""
         return _Future(self)
 
-    def run_in_executor(  # type: ignore[override]  # no executor, so none is named
+    def run_in_executor(
         self, executor: object, function: Callable[..., Result], *arguments: object
     ) -> asyncio.Future[Result]:
         """Do it at once: there are no threads here."""

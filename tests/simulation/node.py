@@ -42,6 +42,10 @@ class Node:
         self._context = copy_context()
         self._context.run(_owner.set, self)
 
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str | None = None) -> None:
+        """Run a task of this node's that nobody waits for."""
+        _ = self.start(work, name)
+
     def start(self, work: Coroutine[Any, Any, Any], name: str | None = None) -> asyncio.Task[Any]:
         """Run a task of this node's."""
         return self.loop.create_task(work, name=name, context=self._context.copy())

@@ -105,14 +105,14 @@ class Controller:
         self._subscribers: list[Subscriber] = [witness.observe]
         self._waiting: dict[asyncio.Future[object], None] = {}
         node.on_death.append(self._die)
-        node.start(self._guarded(), "controller")
+        node.spawn(self._guarded(), "controller")
 
     async def _guarded(self) -> None:
         try:
             await self._live()
         except* StoreFailed:
             self.node.call_later(0.0, self.node.kill)
-        except* Exception as group:
+        except* Exception as group:  # noqa: BLE001 - whatever it is, it ends the process
             self._broke_down("".join(traceback.format_exception(group)))
             self.node.call_later(0.0, self.node.kill)
 
@@ -150,7 +150,7 @@ class Controller:
     def connect(self, line: Line, agent: Node) -> AgentEnd:
         """An agent opens a connection."""
         connection = Connection(line)
-        self.node.start(
+        self.node.spawn(
             self.handshakes.serve(ControllerEnd(connection, self.node)), f"connection of {line.agent_id}"
         )
         return AgentEnd(connection, agent)
@@ -172,7 +172,7 @@ class Controller:
                 if not answer.done():
                     answer.set_result(told)
 
-        self.node.start(handle(), "request")
+        self.node.spawn(handle(), "request")
         try:
             return await answer  # type: ignore[return-value]  # what `request` gave
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from seawall.engine.settlement import Settlement
 from tests.simulation import sabotage_agent as agent
 from tests.simulation import sabotage_controller as controller
 from tests.simulation.host import AgentParts
@@ -28,7 +29,7 @@ class Sabotage:
     within: int = 60
 
     def found(self) -> Outcome | None:
-        """The first world that shows it, and would be good without it. A program that only breaks down shows nothing."""
+        """The first world that shows it, and is good without it. A program that only breaks down shows nothing."""
         for seed in range(self.within):
             outcome = self.world(seed)
             if outcome.violations and not outcome.defects and World(seed, faults=self.faults).run().good:
@@ -40,7 +41,7 @@ class Sabotage:
         return World(seed, self.parts, self.agent, faults=self.faults, honest_disks=self.honest_disks).run()
 
 
-def _settles(kind: type[controller.Settlement]) -> Parts:
+def _settles(kind: type[Settlement]) -> Parts:
     return Parts(prepare=controller.with_settlement(kind))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cache
 
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
@@ -15,6 +16,7 @@ from seawall.storage.circuits import CircuitTables
 from seawall.storage.commands import CommandTables
 from seawall.storage.controller import begin_term
 from seawall.storage.fleet import FleetTables
+from seawall.storage.restored import begin_again
 from seawall.storage.schema import metadata
 from seawall.storage.statements import Answer, Connection, Result, Statement
 from tests.simulation.disk import Disk, DiskHandle, image_of
@@ -54,6 +56,15 @@ class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables):
     def __init__(self, disk: Disk, node: Node) -> None:
         self._handle = DiskHandle(disk, node, StoreFailed)
         self._identity = ("", 0)
+
+    @staticmethod
+    def restored(image: bytes, now: datetime) -> bytes:
+        """What the first start after a restore makes of a backup."""
+        disk = Disk(image)
+        begin_again(Transaction(disk.connection), int(now.timestamp() * 1000))
+        image = disk.image()
+        disk.close()
+        return image
 
     @classmethod
     async def open(cls, disk: Disk, node: Node, new_id: str) -> SimulatedStore:

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from random import Random
 from typing import Any
@@ -152,6 +153,11 @@ class World:
         for host in self.hosts:
             host.start()
         self.witness.tell(Healed)
+
+    @property
+    def time_of_day(self) -> datetime:
+        """As it really is."""
+        return self._clients_node.clock.wall()
 
     @property
     def quiet(self) -> bool:

@@ -29,6 +29,7 @@ class Counters:
     late_answers = 4
     stale_frames = 5
     bad_frames = 6
+    amnesias = 7
 
 
 def finished(

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from seawall.cli.exits import DONE
 from seawall.cli.fanout import Work
 from seawall.cli.output import print_json, print_table, say, tell
 from seawall.cli.reporters import Ending
@@ -28,7 +29,9 @@ def print_accepted(endings: Sequence[Ending], *, plural: bool) -> None:
 
 def print_responses(endings: Sequence[Ending], work: Work, *, plural: bool) -> None:
     """What a person wants to see of the answers of reads; changes have been told already."""
-    done = [ending for ending in endings if ending.command is not None and ending.exit_code == 0]
+    done = [ending for ending in endings if ending.command is not None and _response(ending) is not None]
+    for ending in done:
+        _warn_of_age(ending)
     match work.operation:
         case "container_list":
             _print_containers(done, plural=plural)
@@ -79,8 +82,21 @@ def _document(ending: Ending, work: Work) -> object:
 
 
 def _response(ending: Ending) -> object:
+    """What the host answered, or else what is known to have been its answer before."""
     command: Command | None = ending.command
-    return command.response if command is not None else None
+    if command is None:
+        return None
+    return command.response if ending.exit_code == DONE else (command.fallback or {}).get("value")
+
+
+def _warn_of_age(ending: Ending) -> None:
+    fallback = ending.command.fallback if ending.command is not None else None
+    if ending.exit_code != DONE and fallback is not None:
+        age = fallback.get("age_seconds")
+        seconds = f"{age:.0f} s" if isinstance(age, int | float) else "an unknown time"
+        tell(
+            f"{host_name(ending.host, ending.host.name)} can't be reached; this is what it answered {seconds} ago:"
+        )
 
 
 def _print_containers(endings: Sequence[Ending], *, plural: bool) -> None:

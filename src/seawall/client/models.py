@@ -55,6 +55,8 @@ class Command(Struct):
     sequence: int = 0
     settled: bool = True
     evidence: dict[str, object] | None = None
+    stopped_by: str | None = None
+    fallback: dict[str, object] | None = None
     safe_actions: list[str] = field(default_factory=list)
     resolved_by: str = ""
     resolution: str = ""

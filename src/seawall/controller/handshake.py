@@ -189,11 +189,14 @@ class Handshakes(SessionSupport):
         current = self.fleet.session(record.agent_id)
         if current is None or current.instance == hello.instance or not await current.lives():
             return
-        record.quarantined_at = self.clock.wall()
+        since = self.clock.wall()
         try:
-            await self.store.quarantine(record.agent_id, record.quarantined_at)
+            await self.store.quarantine(record.agent_id, since)
         except StoreFailed as error:
             raise Refused("the controller can't open a session now", self._soon()) from error
+        known = self.fleet.find(record.agent_id)
+        if known is not None:
+            known.quarantined_at = since
         _logger.error(
             "agent %s is in quarantine: two live hosts use its identity. Remove the copy, then run "
             "'seawall agent release %s'",
@@ -249,8 +252,11 @@ class Handshakes(SessionSupport):
         """Attach the session. Nothing waits in here: what was checked above still holds where it is checked again."""
         if socket.closing:
             raise ConnectionResetError
-        if self.fleet.find(record.agent_id) is None:
+        known = self.fleet.find(record.agent_id)
+        if known is None:
             raise Refused(_NOT_PROVED, None)
+        if known.quarantined_at is not None:
+            raise Refused(_QUARANTINED, _QUARANTINE_RETRY_SECONDS)
         current = self.fleet.session(record.agent_id)
         if current is not None and current.epoch > record.epoch:
             raise Refused("a newer session of this agent is open already", _REPLACED_RETRY_SECONDS)

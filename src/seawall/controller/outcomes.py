@@ -12,7 +12,9 @@ _CIRCUMSTANCES = {circumstance.value: circumstance for circumstance in Circumsta
 
 def answered(message: Completed) -> Outcome:
     """The outcome that an agent's answer stands for; a word that we don't know makes it an INVALID_RESPONSE."""
-    source = Source.LEDGER if message.recorded else Source.AGENT
+    # A ledger that has forgotten the command, or never knew it, will not know more when it is asked again.
+    last_word = message.recorded or message.code == CommandErrorCode.OUTCOME_UNKNOWN.value
+    source = Source.LEDGER if last_word else Source.AGENT
     if message.code is None:
         return Outcome(None, None, message.response, source=source)
     code, circumstance = _CODES.get(message.code), _CIRCUMSTANCES.get(message.circumstance)

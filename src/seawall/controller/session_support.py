@@ -78,7 +78,7 @@ class SessionSupport:
         self.late_answers = 0
         """Answers to attempts that are over, or never were."""
         self.stale_frames = 0
-        """Answers from an older epoch, or about another command than their attempt's."""
+        """Frames from an older epoch, and answers to what was never sent or asked."""
         self.bad_frames = 0
 
     def prove_epoch(self, agent_id: str, epoch: int) -> None:

@@ -17,8 +17,9 @@ from seawall.engine.backlog import Backlog
 from seawall.engine.drive import Driver
 from seawall.engine.explain import decision_of
 from seawall.engine.fleet import Fleet, LedgerResult
+from seawall.engine.last_known import LastKnown
 from seawall.engine.notices import Bus, Notice
-from seawall.engine.policies import Policies
+from seawall.engine.policies import Fallback, Policies
 from seawall.engine.records import AttemptRecord, CommandRecord, command_document
 from seawall.engine.run import Run, command_of, key_of, policy_of
 from seawall.engine.settlement import Settlement
@@ -52,6 +53,7 @@ class Dispatcher:
         self._bus = bus
         self._clock = clock
         self.settlement = Settlement(store, fleet, bus, clock, driver.emit)
+        self._last_known = LastKnown()
         self._backlog = Backlog(clock, self._due)
         self._runs: dict[str, Run] = {}
         self._open_by_agent: dict[str, int] = {}
@@ -191,7 +193,8 @@ class Dispatcher:
         run = self._runs.get(result.command_id)
         if run is not None and run.record.agent_id == agent_id and run.end(result.outcome):
             return
-        self._spawn_take(agent_id, result, run)
+        if self._tasks is not None:
+            self._tasks.create_task(self._take(agent_id, result, run), name=f"result {result.command_id}")
 
     def agent_lost_ledger(self, agent_id: str, lost: Mapping[str, int], reason: str) -> None:
         """See `AgentListener.agent_lost_ledger`."""
@@ -272,7 +275,9 @@ class Dispatcher:
             result = await self._result(run)
             run.concluding = True
             self._begun.pop(record.command_id, None)
-            run.result.set_result(await self.settlement.conclude(record, result, run.decisions))
+            last_known = self.last_known_for(record)
+            kept = await self.settlement.conclude(record, result, run.decisions, last_known)
+            run.result.set_result(kept)
         finally:
             run.result.cancel()
             if run.place is not None:
@@ -310,6 +315,13 @@ class Dispatcher:
         elif run.attempt is not None and run.word is not None:
             run.end_attempt(run.word, self._clock.wall())
         return result
+
+    def last_known_for(self, record: CommandRecord) -> LastKnown | None:
+        """Where to look for an older answer, if its operation's policy has it answered with one."""
+        operation = OPERATIONS.get(record.operation)
+        if operation is None or operation.changes:
+            return None
+        return self._last_known if self.policies.of(operation).fallback is Fallback.STALE else None
 
     def _decided(self, event: Event) -> None:
         """Keep what was decided about a command, to be written with what follows."""
@@ -371,10 +383,6 @@ class Dispatcher:
         begun, self._begun = self._begun, {}
         if begun and self._tasks is not None:
             self._tasks.create_task(self._store.running(list(begun)), name="show running")
-
-    def _spawn_take(self, agent_id: str, result: LedgerResult, run: Run | None) -> None:
-        if self._tasks is not None:
-            self._tasks.create_task(self._take(agent_id, result, run), name=f"result {result.command_id}")
 
     async def _take(self, agent_id: str, result: LedgerResult, run: Run | None) -> None:
         taking_up = self._taking_up.get(agent_id)

@@ -36,7 +36,8 @@ class CommandRecord(Struct):
     `sequence` counts the agent's changing commands from 1, it is 0 for a read. `settled` says that the state is the
     last word: an UNKNOWN that isn't may still be told by the agent's ledger; `recorded` says that the ledger told it.
     `evidence` is what can be shown of an UNKNOWN; `resolved_by` said by hand what it was, and why in `resolution`.
-    `stopped_by` is what kept a retry from following.
+    `stopped_by` is what kept a retry from following. `fallback` is what is given in place of a response that couldn't
+    be had; it never hides the error.
     """
 
     command_id: str
@@ -65,6 +66,7 @@ class CommandRecord(Struct):
     recorded: bool = False
     evidence: dict[str, object] | None = None
     stopped_by: str | None = None
+    fallback: dict[str, object] | None = None
     resolved_by: str = ""
     resolution: str = ""
     attempts: list[AttemptRecord] = field(default_factory=list)

@@ -13,6 +13,7 @@ from seawall.core.dispatch import Dispatch
 from seawall.core.errors import CommandErrorCode
 from seawall.core.events import CommandSettled
 from seawall.engine.fleet import Fleet, LedgerResult
+from seawall.engine.last_known import LastKnown
 from seawall.engine.notices import Bus, Notice
 from seawall.engine.ports import Subscriber
 from seawall.engine.reconciler import Reconciler
@@ -39,13 +40,20 @@ class Settlement:
         """Results of commands that belong to another agent."""
 
     async def conclude(
-        self, record: CommandRecord, result: CommandResult, decisions: Sequence[DecisionRecord] = ()
+        self,
+        record: CommandRecord,
+        result: CommandResult,
+        decisions: Sequence[DecisionRecord] = (),
+        last_known: LastKnown | None = None,
     ) -> CommandRecord:
         """A command has its result, and these decisions aren't written yet. Returns it as it is kept.
 
-        That isn't this result if it was over already, lost with its agent's ledger or told by it.
+        With `last_known` a read that failed is answered with what was known last. It isn't this result if it was over
+        already, lost with its agent's ledger or told by it.
         """
         apply_result(record, result, self._clock.wall())
+        if last_known is not None:
+            last_known.serve(record, result.circumstance)
         if not await self._store.finish(record, decisions):
             record = await self._store.command(record.command_id) or record
         self._over(record)

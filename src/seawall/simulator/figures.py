@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from msgspec import Struct
 
 from seawall.core.breaker import CircuitState
-from seawall.simulator.run import Play
 from seawall.simulator.tally import Life, Tally
+from seawall.simulator.world import Play
 
 RECOVERED_SHARE = 0.9
 RECOVERED_SECONDS = 60.0
@@ -120,13 +120,9 @@ def _recovery(tally: Tally, healed_at: float, end: float) -> float | None:
 
 
 def _none_open(tally: Tally, moment: float) -> bool:
-    return all(count == 0 for count in _open_at(open_circuits(tally), moment))
-
-
-def _open_at(steps: Sequence[tuple[float, int, int]], moment: float) -> tuple[int]:
-    last = 0
-    for at, is_open, _ in steps:
+    count = 0
+    for at, is_open, _ in open_circuits(tally):
         if at > moment:
             break
-        last = is_open
-    return (last,)
+        count = is_open
+    return count == 0

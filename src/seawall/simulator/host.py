@@ -76,7 +76,7 @@ class Host:
         self.on_crash: Callable[[], None] = _nothing
         self.repeated_effects = 0
         """How often a changing command had its effect once more."""
-        self._timeline = timeline
+        self.timeline = timeline
         self._queue: deque[Delivery] = deque()
         self._running = 0
         self._life = 0
@@ -131,7 +131,7 @@ class Host:
         while self._running < self.model.workers and self._queue and not self.trouble.frozen:
             delivery = self._queue.popleft()
             self._running += 1
-            self._timeline.after(self._service(), partial(self._done, delivery, self._life))
+            self.timeline.after(self._service(), partial(self._done, delivery, self._life))
 
     def _service(self) -> float:
         mean = self.model.service_seconds * self.trouble.slowness

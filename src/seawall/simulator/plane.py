@@ -17,6 +17,7 @@ from seawall.core.command import Command, Domain, Outcome, SafetyClass
 from seawall.core.dispatch import Dispatch, Finish, Park, Send, Step
 from seawall.core.errors import CircuitVerdict, Circumstance, CommandErrorCode, verdict
 from seawall.core.guard import Guard, Guards, Pass, Refused
+from seawall.core.pace import Pace
 from seawall.core.retry import Dice, back_off
 from seawall.core.retry_gate import RetryGate
 from seawall.core.suspicion import Change, Suspicion
@@ -53,6 +54,7 @@ class Flight(Struct, eq=False):
     slots: list[Bulkhead[Waiter]] = field(default_factory=list)
     heard_before: int = 0
     alarm: Alarm | None = None
+    parked_until: float = 0.0
     forgotten: bool = False
     """Whether the controller that carried it is no more."""
 
@@ -83,6 +85,7 @@ class Plane:
         plane = PLANE_LIMITS if self._contender.careful else None
         self.guards: Guards[Waiter] = Guards(policy.breaker, policy.bulkhead, plane)
         self.gate = RetryGate(policy.budget) if policy.budget is not None else None
+        self._pace = Pace()
         self._suspicion = Suspicion() if self._contender.careful else None
 
     def submit(self, link: Link, order: Order) -> None:
@@ -92,6 +95,7 @@ class Plane:
         if not self.up:
             life.ended_at, life.lost = self._timeline.now, True
             return
+        self._pace.asked(self._timeline.now)
         command = self._accept(link, order)
         careful = self._contender.careful
         flight = Flight(link, Dispatch(command, self._policy.retry, not careful, gate=self.gate), life)
@@ -140,7 +144,8 @@ class Plane:
         for flight in self._parked.pop(link.host.name, ()):
             if flight.alarm is not None:
                 flight.alarm.cancel()
-            self._timeline.after(0.0, partial(self._wake, flight))
+            turn = min(self._pace.turn(self._timeline.now), flight.parked_until)
+            flight.alarm = self._timeline.at(turn, partial(self._wake, flight))
 
     def lost(self, link: Link) -> None:
         """A session ended: what was under way in it ends, and its circuit counts one failure."""
@@ -215,7 +220,8 @@ class Plane:
         elif isinstance(step, Park):
             name = flight.link.host.name
             self._parked.setdefault(name, []).append(flight)
-            flight.alarm = self._timeline.after(step.until - self._now(), partial(self._unpark, flight))
+            flight.parked_until = self._timeline.now + step.until - self._now()
+            flight.alarm = self._timeline.at(flight.parked_until, partial(self._unpark, flight))
         else:
             self._after(step.until, flight)
 

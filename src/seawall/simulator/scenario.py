@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from seawall.simulator.faults import Fault
-from seawall.simulator.host import HostModel
+from seawall.simulator.faults import Fault, Stage
+from seawall.simulator.host import Host, HostModel
+from seawall.simulator.link import Link
+from seawall.simulator.plane import Order
+from seawall.simulator.world import Caller, World
 
 _PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
@@ -54,6 +58,21 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
         """When the last fault is over; None if one lasts to the end, or there is none."""
         end = max((fault.over_at for fault in self.fault), default=self.seconds)
         return end if end < self.seconds else None
+
+    def stage(self, world: World) -> Sequence[Link]:
+        """See `world.Play`."""
+        traffic = self.traffic
+        order = Order(traffic.timeout_seconds, traffic.deadline_seconds)
+        links = []
+        for number in range(self.hosts):
+            name = f"host-{number + 1}"
+            link = world.connect(Host(name, self.host, world.timeline, world.dice(name)))
+            links.append(link)
+            Caller(world, link, traffic.per_second, traffic.arrivals, traffic.changes, order, self.seconds)
+        stage = Stage(world.timeline, links, world.plane)
+        for fault in self.fault:
+            fault.play(stage)
+        return links
 
 
 def parse(text: str, source: str) -> Scenario:

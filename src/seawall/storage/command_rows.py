@@ -48,6 +48,7 @@ class CommandRow(NamedTuple):
     recorded: bool
     evidence: str | None
     stopped_by: str | None
+    fallback: str | None
     resolved_by: str
     resolution: str
 
@@ -100,6 +101,7 @@ def end_of(record: CommandRecord) -> dict[str, object]:
         "recorded": record.recorded,
         "evidence": to_optional_json(record.evidence),
         "stopped_by": record.stopped_by,
+        "fallback": to_optional_json(record.fallback),
         "keep_key": int(record.idempotency_key is not None),
     }
 
@@ -145,6 +147,7 @@ def command_row(record: CommandRecord) -> dict[str, object]:
         "recorded": record.recorded,
         "evidence": to_optional_json(record.evidence),
         "stopped_by": record.stopped_by,
+        "fallback": to_optional_json(record.fallback),
         "resolved_by": record.resolved_by,
         "resolution": record.resolution,
     }
@@ -194,6 +197,7 @@ def to_command(found: Row) -> CommandRecord:
         recorded=bool(row.recorded),
         evidence=None if row.evidence is None else msgspec.json.decode(row.evidence, type=dict[str, object]),
         stopped_by=row.stopped_by,
+        fallback=None if row.fallback is None else msgspec.json.decode(row.fallback, type=dict[str, object]),
         resolved_by=row.resolved_by,
         resolution=row.resolution,
     )

@@ -89,6 +89,7 @@ _END = [
     "recorded",
     "evidence",
     "stopped_by",
+    "fallback",
 ]
 _FINISH = Statement(
     update(commands)

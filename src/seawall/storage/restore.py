@@ -20,6 +20,7 @@ from seawall.storage.archive import (
 from seawall.storage.directory import DATABASE_FILE, LOCK_FILE, DataDirectory
 from seawall.storage.keys import check_authority
 from seawall.storage.mounts import MOUNT_TABLE
+from seawall.storage.restored import mark_restored
 from seawall.storage.snapshot import examine, known_schemas
 
 _STAGING = "restore.unfinished"
@@ -97,6 +98,7 @@ def _put_in_place(manifest: Manifest, staging: Path, data: Path) -> None:
         if name != DATABASE_FILE:
             (staging / name).rename(data / name)
     sync_directory(data)
+    mark_restored(staging / DATABASE_FILE)
     (staging / DATABASE_FILE).replace(data / DATABASE_FILE)
     staging.rmdir()
     sync_directory(data)

@@ -120,6 +120,7 @@ commands = Table(
     Column("recorded", Boolean, nullable=False, server_default=false()),
     Column("evidence", Text),
     Column("stopped_by", Text),
+    Column("fallback", Text),
     Column("resolved_by", Text, nullable=False, server_default=""),
     Column("resolution", Text, nullable=False, server_default=""),
 )

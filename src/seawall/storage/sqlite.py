@@ -21,6 +21,7 @@ from seawall.storage.controller import begin_term, read_identity, write_identity
 from seawall.storage.fleet import FleetTables
 from seawall.storage.migrate import migrate
 from seawall.storage.readers import Readers
+from seawall.storage.restored import begin_again, take_mark
 from seawall.storage.statements import Answer, Connection, Result, Statement
 from seawall.writer import Writer
 
@@ -89,8 +90,8 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
             failure=StoreFailed,
         )
         try:
-            new_id, seconds = clock.new_id(), int(clock.wall().timestamp())
-            identity = await writer.run(lambda raw: begin_term(_Session(raw), new_id, seconds))
+            new_id, seconds = clock.new_id(), clock.wall().timestamp()
+            identity = await writer.run(lambda raw: _begin(raw, new_id, seconds))
             readers = Readers(await asyncio.to_thread(_connect_readers, path), str(path))
         except BaseException:
             await writer.close()
@@ -149,6 +150,13 @@ class _Session:
     def execute(self, statement: Statement, parameters: Mapping[str, object]) -> Answer:
         """See `Connection.execute`."""
         return self._raw.execute(statement.text(_DIALECT), parameters)
+
+
+def _begin(raw: sqlite3.Connection, new_id: str, seconds: float) -> tuple[str, int]:
+    session = _Session(raw)
+    if take_mark(raw):
+        begin_again(session, int(seconds * 1000))
+    return begin_term(session, new_id, int(seconds))
 
 
 def _free_bytes(directory: Path) -> int:

@@ -30,6 +30,7 @@ def upgrade() -> None:
     op.add_column("commands", sa.Column("recorded", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("commands", sa.Column("evidence", sa.Text))
     op.add_column("commands", sa.Column("stopped_by", sa.Text))
+    op.add_column("commands", sa.Column("fallback", sa.Text))
     op.add_column("commands", sa.Column("resolved_by", sa.Text, nullable=False, server_default=""))
     op.add_column("commands", sa.Column("resolution", sa.Text, nullable=False, server_default=""))
     op.execute("UPDATE commands SET settled = 0 WHERE state IN ('ACCEPTED', 'DISPATCHED', 'RUNNING')")
