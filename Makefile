@@ -45,7 +45,7 @@ soak: export SEAWALL_SIMULATION_SEEDS ?= 50000
 soak: export SEAWALL_POWER_LOSSES ?= 200000
 soak: export SEAWALL_KILLS ?= 2000
 soak: export SEAWALL_DOCKER_FAULTS ?= 300
-soak: setup ## The tests of delivery a hundred times as often; takes hours, ends with its figures
+soak: setup ## The tests of delivery ten times as often and more; takes hours, ends with its figures
 	$(BIN)/pytest -n auto --timeout=86400 tests/simulation tests/chaos $(SOAK_ARGS)
 
 lint: setup ## Style and likely bugs

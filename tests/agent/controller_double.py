@@ -14,7 +14,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from seawall.wire.codec import FRAME_LIMIT_BYTES, decode_from_agent, encode_message
-from seawall.wire.messages import Challenge, FromAgent, FromController, Hello, Welcome
+from seawall.wire.messages import Challenge, FromAgent, FromController, Hello, Pong, Welcome
 from seawall.wire.signature import hello_signing_bytes
 
 CONTROLLER_ID = "controller-1"
@@ -116,6 +116,11 @@ async def controller_double(tls: ssl.SSLContext | None) -> AsyncIterator[Control
         yield double
     finally:
         await runner.cleanup()
+
+
+def is_pong(message: FromAgent, sequence: int, docker: bool | None = None) -> bool:
+    """Whether this is the answer to that ping; how the host is may be anything."""
+    return isinstance(message, Pong) and (message.sequence, message.docker) == (sequence, docker)
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -71,7 +71,8 @@ class StoreWork:
             host = self._dice.choice(HOSTS)
             ledger = LedgerFacts("ledger", last_sequence=self._ledgers[host])
             session = store.open_session(agent(host, f"name of {host}"), ledger)
-            work.append(self._marks.given(f"epoch:{host}", _epoch_of, session))
+            connecting = self._marks.given(f"epoch:{host}", _epoch_of, session)
+            work.append(connecting)
         await asyncio.gather(*work)
 
     async def _life(self, store: SqliteStore) -> None:

@@ -19,12 +19,14 @@ from tests.chaos.proxy import Direction, Fault, Passage, seeded
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
 SEED = int(os.environ.get("SEAWALL_SEED", random.Random().randrange(1 << 30)))
-COMMANDS, AT_ONCE = 40, 8
+COMMANDS, MANY_COMMANDS, AT_ONCE = 40, 200, 8
 HEALED_SECONDS = 60.0
 
 # A lost connection makes the agent wait longer each time: few of them already take long.
 SESSION_ENDERS = (Fault.CUT, Fault.HALF_OPEN, Fault.OVERSIZE)
-FEW, MANY = 3, 1_000
+# What makes nobody wait can be tried often.
+QUICK = (Fault.TWICE, Fault.SWAP, Fault.REPLAY)
+FEW, MANY = 3, 10_000
 
 
 @pytest_asyncio.fixture
@@ -33,8 +35,8 @@ async def plane(tmp_path: Path) -> AsyncIterator[FaultyPlane]:
         yield plane
 
 
-async def work(plane: FaultyPlane) -> None:
-    """Have many commands done, a few at a time."""
+async def work(plane: FaultyPlane, commands: int) -> None:
+    """Have so many commands done, a few at a time."""
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one() -> None:
@@ -42,14 +44,16 @@ async def work(plane: FaultyPlane) -> None:
             await plane.order(plane.intend())
 
     async with asyncio.TaskGroup() as tasks:
-        for _ in range(COMMANDS):
+        for _ in range(commands):
             tasks.create_task(one())
 
 
-async def suffer(plane: FaultyPlane, faults: tuple[Fault, ...], rate: float, limit: int) -> None:
+async def suffer(
+    plane: FaultyPlane, faults: tuple[Fault, ...], rate: float, limit: int = MANY, commands: int = COMMANDS
+) -> None:
     """Work with faults, heal, and judge."""
     plane.proxy.plan = seeded(random.Random(SEED), faults, rate, limit)
-    working = asyncio.create_task(work(plane))
+    working = asyncio.create_task(work(plane, commands))
     await asyncio.wait((working,), timeout=HEALED_SECONDS)
     plane.proxy.heal()
     async with asyncio.timeout(HEALED_SECONDS):
@@ -66,13 +70,17 @@ async def suffer(plane: FaultyPlane, faults: tuple[Fault, ...], rate: float, lim
 async def test_no_fault_of_frames_makes_an_effect_twice_or_an_answer_untrue(
     plane: FaultyPlane, fault: Fault
 ) -> None:
-    ends_sessions = fault in SESSION_ENDERS
-    await suffer(plane, (fault,), 0.05 if ends_sessions else 0.2, FEW if ends_sessions else MANY)
+    if fault in SESSION_ENDERS:
+        await suffer(plane, (fault,), 0.05, FEW)
+    elif fault in QUICK:
+        await suffer(plane, (fault,), 0.5, commands=MANY_COMMANDS)
+    else:
+        await suffer(plane, (fault,), 0.2)
 
 
 async def test_all_faults_of_frames_together_change_nothing_either(plane: FaultyPlane) -> None:
     lasting = tuple(fault for fault in Fault if fault not in SESSION_ENDERS)
-    await suffer(plane, lasting, 0.3, MANY)
+    await suffer(plane, lasting, 0.3)
 
 
 async def test_a_result_that_is_lost_is_told_again_and_nothing_is_done_again(plane: FaultyPlane) -> None:

@@ -74,6 +74,8 @@ SAMPLES: dict[tuple[str, str], Sample] = {
     ("GET", "/api/v1/circuits"): fixed("/api/v1/circuits"),
     ("GET", "/api/v1/circuits/{agent}/{domain}"): fixed(f"/api/v1/circuits/{HOST}/docker"),
     ("POST", "/api/v1/circuits/{agent}/{domain}/{action}"): fixed("/api/v1/circuits/web-1/agent/reset"),
+    ("GET", "/api/v1/policy"): fixed("/api/v1/policy"),
+    ("PUT", "/api/v1/policy"): fixed("/api/v1/policy", {"text": "[default]\nmax_attempts = 2\n"}),
     ("GET", "/api/v1/tokens"): fixed("/api/v1/tokens"),
     ("POST", "/api/v1/tokens"): fixed("/api/v1/tokens", {"name": "ci", "role": "viewer"}),
     ("DELETE", "/api/v1/tokens/{token_id}"): a_token,

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from seawall.controller.session import OUTBOX_LIMIT
+from seawall.controller.outgoing import OUTBOX_LIMIT
 from seawall.core.breaker import CircuitState
 from seawall.core.command import Command, Domain, Outcome, Source
 from seawall.core.dispatch import Dispatch

@@ -8,8 +8,7 @@ import pytest
 
 from seawall.core.command import CommandState
 from seawall.core.errors import Circumstance
-from seawall.engine import last_known
-from seawall.engine.last_known import LARGEST_BYTES, MOST_ANSWERS, LastKnown
+from seawall.engine.last_known import LARGEST_BYTES, LastKnown
 from seawall.engine.records import CommandRecord
 
 T0 = datetime(2030, 1, 1, tzinfo=UTC)
@@ -77,9 +76,8 @@ def test_an_answer_that_is_too_large_is_not_kept_and_the_older_one_goes() -> Non
     assert failed.fallback is None
 
 
-def test_only_so_much_is_kept_and_the_longest_unused_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(last_known, "MOST_ANSWERS", 3)
-    known = LastKnown()
+def test_only_so_much_is_kept_and_the_longest_unused_goes_first() -> None:
+    known = LastKnown(most_answers=3)
     for tail in range(4):
         known.serve(read(tail, tail, tail=tail), NONE)
     first, last = read(9, code="timeout", tail=0), read(9, code="timeout", tail=3)
@@ -87,4 +85,3 @@ def test_only_so_much_is_kept_and_the_longest_unused_goes_first(monkeypatch: pyt
     known.serve(last, NONE)
     assert (len(known), first.fallback) == (3, None)
     assert last.fallback is not None
-    assert MOST_ANSWERS == 5_000

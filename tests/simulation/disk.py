@@ -36,6 +36,7 @@ class Disk:
         self.on_commit = on_commit
         self.connection = self._open(image)
         self.slowness = 1.0
+        self.full = False
         self.honest = True
         self.fails_next: Callable[[], object] | None = None
         """If set, the next commit reports an I/O error, and this is called then: the program is about to end."""

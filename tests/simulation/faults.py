@@ -51,6 +51,7 @@ class Fate:
             "controller power": partial(self._controller_ends, FaultKind.POWER_LOSS),
             "controller disk": self._controller_disk,
             "slow disk": self._slow_disk,
+            "disk full": self._disk_full,
             "backup": self._take_backup,
             "restore": self._restore,
             "agent crash": self._agent_crash,
@@ -160,6 +161,18 @@ class Fate:
             world.disk.slowness = 1.0
 
         self._begin(FaultKind.OVERLOAD, Place.CONTROLLER, "", self._random.uniform(2.0, 20.0), mend)
+
+    def _disk_full(self) -> None:
+        disk = self._world.disk
+        if disk.full:
+            return
+        disk.full = True
+
+        def mend() -> None:
+            disk.full = False
+
+        self._world.loop.call_later(self._random.uniform(2.0, 20.0), mend)
+        self._at_once(FaultKind.DISK, Place.CONTROLLER)
 
     def _take_backup(self) -> None:
         self._backup = (self._world.disk.image(), self._world.witness.order)

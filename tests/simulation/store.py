@@ -54,6 +54,7 @@ class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables):
     """`engine.store.Store` for one life of a controller."""
 
     def __init__(self, disk: Disk, node: Node) -> None:
+        self._disk = disk
         self._handle = DiskHandle(disk, node, StoreFailed)
         self._identity = ("", 0)
 
@@ -84,7 +85,7 @@ class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables):
 
     def has_room(self) -> bool:
         """See `Database.has_room`."""
-        return True
+        return not self._disk.full
 
     async def controller_identity(self) -> tuple[str, int]:
         """See `Store.controller_identity`."""

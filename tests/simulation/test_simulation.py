@@ -20,7 +20,7 @@ FIRST = int(os.environ.get("SEAWALL_SIMULATION_FROM", "0"))
 _CHUNK = 100
 _CHUNKS = [range(start, min(start + _CHUNK, FIRST + SEEDS)) for start in range(FIRST, FIRST + SEEDS, _CHUNK)]
 _SHOWN = 3
-_RARE_SEEDS = range(1_000_000, 1_000_160)
+_RARE_SEEDS = range(1_000_000, 1_000_400)
 _NOT_SIMULATED = {Rare.STALE_TERM, Rare.QUARANTINED}
 """A stale controller and a clone are the business of the tests of real processes."""
 

@@ -16,7 +16,13 @@ from seawall.core.command import (
     Outcome,
 )
 from seawall.core.errors import CommandErrorCode
-from seawall.core.events import AttemptStarted, CircuitChanged, CommandFinished, RetryScheduled
+from seawall.core.events import (
+    AttemptStarted,
+    CircuitChanged,
+    CommandFinished,
+    CommandSettled,
+    RetryScheduled,
+)
 from seawall.telemetry.prometheus import METRICS, Metrics
 
 COMMAND = Command("c1", "container_list", "a1", {})
@@ -78,6 +84,7 @@ def test_every_metric_that_is_declared_can_be_scraped_and_no_other() -> None:
     metrics.observe(
         CircuitChanged(0.0, "a1", Domain.AGENT, CircuitState.CLOSED, CircuitState.OPEN, "because")
     )
+    metrics.observe(CommandSettled(0.0, "c1", "a1", "container_restart", CommandState.FAILED))
     found = samples(metrics)
     scraped = {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name, _ in found}
     assert scraped == {metric.name for metric in METRICS}
@@ -118,3 +125,18 @@ def test_durations_fall_into_cumulative_buckets_and_rejections_into_none() -> No
     assert found["command_duration_seconds_count", (("retried", "false"),)] == 4
     assert found["command_duration_seconds_sum", (("retried", "false"),)] == pytest.approx(1000.306)
     assert found["command_duration_seconds_count", (("retried", "true"),)] == 0
+
+
+def test_what_was_unknown_is_counted_by_what_it_turned_out_to_be_and_stays_counted_as_unknown() -> None:
+    metrics = Metrics()
+    metrics.observe(finished(CommandErrorCode.TIMEOUT, CommandState.UNKNOWN))
+    for state, by in (
+        (CommandState.SUCCEEDED, ""),
+        (CommandState.SUCCEEDED, "ann"),
+        (CommandState.FAILED, ""),
+    ):
+        metrics.observe(CommandSettled(0.0, "c1", "a1", "container_restart", state, by))
+    found = samples(metrics)
+    assert found["commands_settled_total", (("state", "SUCCEEDED"),)] == 2
+    assert found["commands_settled_total", (("state", "FAILED"),)] == 1
+    assert found["commands_unknown_total", (("operation", "container_list"),)] == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import logging
+import os
 import signal
 import socket
 import sys
@@ -25,6 +26,9 @@ from seawall.telemetry.setup import LogFormat, configure
 STOP_GRACE_SECONDS = 5.0
 """How long work that is under way may take to end when the agent is told to stop."""
 
+DOCKER_DATA = Path("/var/lib/docker")
+"""Where a Docker Engine keeps its containers unless told otherwise."""
+
 _VERSION_SECONDS = 3.0
 _FAILED = 1
 LEDGER_FAILED = 70
@@ -39,6 +43,16 @@ def agent_version() -> str:
         return importlib.metadata.version("seawall")
     except importlib.metadata.PackageNotFoundError:  # run from a source tree that isn't installed
         return "unknown"
+
+
+def disk_space() -> tuple[int, int]:
+    """Free and all bytes of the disk that holds the containers, as far as that can be seen from here; 0 for unknown."""
+    where = DOCKER_DATA if DOCKER_DATA.exists() else Path("/")
+    try:
+        disk = os.statvfs(where)
+    except OSError:
+        return 0, 0
+    return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
 
 
 async def run_agent(
@@ -93,7 +107,7 @@ async def _serve(
         return HostFacts(version, hostname, await _docker_version(docker), simulated)
 
     link = AgentLink(identity, clock, describe, on_connected)
-    worker = Worker(docker, clock, link.send, ledger=ledger, version=version)
+    worker = Worker(docker, clock, link.send, ledger=ledger, version=version, disk_space=disk_space)
     running = asyncio.create_task(link.run(worker), name=f"agent {identity.name}")
     stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")
     try:

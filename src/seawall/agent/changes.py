@@ -82,6 +82,10 @@ class Changes:
         """How many attempts have no answer yet."""
         return sum(len(job.waiters) for job in self._jobs.values())
 
+    def moved_at(self) -> list[float]:
+        """When each change that has begun last showed that it moves."""
+        return [job.moved_at for job in self._jobs.values() if job.begun]
+
     # What the controller says
 
     def execute(self, message: Execute, age_seconds: float) -> None:

@@ -104,6 +104,11 @@ class Job:
         return f"{self.operation[:64]} of {container}" if container else self.operation[:64]
 
     @property
+    def moved_at(self) -> float:
+        """When it last showed that it moves; a grace that was asked for counts as moving."""
+        return max(self.begun_at, self.progress_at, self.grace_until)
+
+    @property
     def begun(self) -> bool:
         """Whether nobody can stop it any more."""
         return self.phase in _BEGUN

@@ -23,7 +23,16 @@ from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.operation import Operation
 from seawall.operations.registry import OPERATIONS
-from seawall.wire.messages import Acknowledge, Cancel, Completed, Execute, FromAgent, Ping, Pong
+from seawall.wire.messages import (
+    Acknowledge,
+    Cancel,
+    Completed,
+    Execute,
+    FromAgent,
+    HostVitals,
+    Ping,
+    Pong,
+)
 
 PING_SECONDS = 3.0
 """How long the Docker Engine may take to answer a ping."""
@@ -37,7 +46,8 @@ class Worker:
     """Takes `wire` messages, and answers them through `send`, which must not wait. One event loop owns it.
 
     It takes up at once what the ledger says was under way when the last process ended. `send` raises TypeError,
-    ValueError, OverflowError or RecursionError for what no frame can carry.
+    ValueError, OverflowError or RecursionError for what no frame can carry. `disk_space` gives the free bytes and all
+    bytes of the disk that matters.
     """
 
     def __init__(
@@ -52,8 +62,10 @@ class Worker:
         runners: Mapping[str, Runner] = RUNNERS,
         verifiers: Mapping[str, Verifier] = VERIFIERS,
         operations: Mapping[str, Operation] = OPERATIONS,
+        disk_space: Callable[[], tuple[int, int]] = lambda: (0, 0),
     ) -> None:
         self.ledger = ledger
+        self._disk_space = disk_space
         self._docker = docker
         self._clock = clock
         self._send = send
@@ -247,7 +259,14 @@ class Worker:
                 docker = await self._docker_answers()
         finally:
             self._pings -= 1
-        self._send(Pong(message.sequence, docker))
+        self._send(Pong(message.sequence, docker, self._vitals()))
+
+    def _vitals(self) -> HostVitals:
+        now = self._clock.now()
+        begun = [job.moved_at for job in self._reads.values() if job.phase is Phase.BEGUN]
+        oldest = min([*begun, *self._changes.moved_at()], default=now)
+        free_bytes, total_bytes = self._disk_space()
+        return HostVitals(self._clock.wall().isoformat(), free_bytes, total_bytes, max(0.0, now - oldest))
 
     async def _docker_answers(self) -> bool:
         try:

@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from functools import partial
 
 import msgspec
-from msgspec import Struct
 
 from seawall.clock import wall_of
 from seawall.controller import outcomes
+from seawall.controller.outgoing import OUTBOX_LIMIT, Outgoing, Pending
 from seawall.controller.session_support import SessionSocket, SessionSupport
 from seawall.core.command import Attempt, Command, Domain, Outcome
 from seawall.engine.deadlines import Deadline
 from seawall.engine.fleet import LedgerResult
 from seawall.engine.notices import Notice
-from seawall.wire.codec import FRAME_LIMIT_BYTES, BadFrame, decode_from_agent, encode_message
+from seawall.wire.codec import FRAME_LIMIT_BYTES, BadFrame, decode_from_agent
 from seawall.wire.messages import (
-    Acknowledge,
     Cancel,
     Complaint,
     Completed,
-    Execute,
     FromAgent,
-    FromController,
     Goodbye,
     Ping,
     Pong,
@@ -40,38 +36,15 @@ from seawall.wire.session import ProtocolError
 
 MISSED_HEARTBEATS = 3
 DOCKER_EVERY = 3
-DRAIN_SECONDS = 10.0
 LIFE_SECONDS = 5.0
 """How long a session has to prove that its agent lives, when another claims to be the same agent."""
-OUTBOX_LIMIT = 256
-"""How many attempts wait for an agent that reads slowly."""
 
-_CONTROL_ROOM = 32  # in the queue, for what isn't an attempt
 _PROGRESS_CHARACTERS = 1_000
 _PROTOCOL_RETRY_SECONDS = 5.0
 
 _UNENCODABLE = (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
 
 _logger = logging.getLogger("seawall.gateway")
-
-
-class _Pending(Struct, eq=False):
-    """An attempt that awaits its outcome. `frames_before` had been heard when it was sent; None before that."""
-
-    command: Command
-    attempt: Attempt
-    due: float
-    future: asyncio.Future[Outcome]
-    frames_before: int | None = None
-    deadline: Deadline | None = None
-
-    @property
-    def sent(self) -> bool:
-        return self.frames_before is not None
-
-    def end(self, outcome: Outcome) -> None:
-        if not self.future.done():
-            self.future.set_result(outcome)
 
 
 class GatewaySession:
@@ -90,9 +63,8 @@ class GatewaySession:
         self._clock = support.clock
         self._deadlines = support.deadlines
         self._loop = asyncio.get_running_loop()
-        self._pending: dict[str, _Pending] = {}
-        self._outbox: deque[_Pending | bytes] = deque()
-        self._draining = False
+        self._pending: dict[str, Pending] = {}
+        self._outgoing = Outgoing(socket, support, epoch, lambda: self._frames_heard, self._give_up)
         self._frames_heard = 0
         self._ended = False
         self._sequence = 0
@@ -100,8 +72,6 @@ class GatewaySession:
         self._ping_sent_at = 0.0
         self._beat_due: Deadline | None = None
         self._proved = False
-        self._acknowledged: list[int] = []
-        self._up_to = 0
         self._life: asyncio.Future[bool] | None = None
 
     async def run(self) -> None:
@@ -127,23 +97,22 @@ class GatewaySession:
             return outcomes.asked_already(command)
         now = self._clock.now()
         due = now + attempt.timeout_seconds
-        pending = _Pending(command, attempt, due, self._loop.create_future())
+        pending = Pending(command, attempt, due, self._loop.create_future())
         try:
-            frame = _execute(command, attempt, attempt.timeout_seconds, self.epoch, now)
+            frame = pending.frame(attempt.timeout_seconds, self.epoch, now)
         except _UNENCODABLE as error:
             return outcomes.unsendable(command, str(error))
         if len(frame) > FRAME_LIMIT_BYTES:
             size = f"they make {len(frame)} bytes, {FRAME_LIMIT_BYTES} can be sent"
             return outcomes.unsendable(command, size)
-        if not self._outbox and not socket.paused:
+        outgoing = self._outgoing
+        if not outgoing.queue and not socket.paused:
             try:
                 socket.write(frame)
             except ConnectionError:
                 return outcomes.not_sent(self.agent_id, "its connection was lost")
             pending.frames_before = self._frames_heard
-        elif len(self._outbox) < OUTBOX_LIMIT:
-            self._queue(pending)
-        else:
+        elif not outgoing.keep(pending):
             return outcomes.not_sent(self.agent_id, f"it reads too slowly, {OUTBOX_LIMIT} already wait")
         self._pending[command_id] = pending
         self._support.under_way.add(command_id)
@@ -154,8 +123,8 @@ class GatewaySession:
             self._deadlines.drop(pending.deadline)
             del self._pending[command_id]
             self._support.under_way.discard(command_id)
-            if pending.frames_before is None and pending in self._outbox:
-                self._outbox.remove(pending)
+            if pending.frames_before is None:
+                outgoing.drop(pending)
 
     async def cancel(self, command_id: str, correlation_id: str) -> None:
         """Ask the agent to stop an attempt. One that still waits here ends at once, and is never sent."""
@@ -165,16 +134,12 @@ class GatewaySession:
         if not pending.sent:
             pending.end(outcomes.cancelled_before_sending())
         else:
-            self._post(Cancel(command_id, correlation_id))
+            self._outgoing.post(Cancel(command_id, correlation_id))
 
     def acknowledge(self, sequence: int, up_to: int) -> None:
         """See `AgentSession.acknowledge`. Those of one turn of the loop go in one frame."""
-        if self._ended:
-            return
-        if not self._acknowledged:
-            self._loop.call_soon(self._send_acknowledgements)
-        self._acknowledged.append(sequence)
-        self._up_to = max(self._up_to, up_to)
+        if not self._ended:
+            self._outgoing.acknowledge(sequence, up_to)
 
     async def lives(self) -> bool:
         """See `AgentSession.lives`: whether anything comes from it within LIFE_SECONDS of a ping."""
@@ -296,7 +261,7 @@ class GatewaySession:
         content: dict[str, object] = {"text": message.text[:_PROGRESS_CHARACTERS]}
         self._support.bus.publish(Notice("progress", self.agent_id, pending.command.command_id, content))
 
-    def _of_attempt(self, correlation_id: str | None) -> _Pending | None:
+    def _of_attempt(self, correlation_id: str | None) -> Pending | None:
         for pending in self._pending.values():
             if pending.attempt.correlation_id == correlation_id:
                 return pending
@@ -305,7 +270,7 @@ class GatewaySession:
     def _complain(self, error: BadFrame) -> None:
         self._support.bad_frames += 1
         if error.complaint.about != "complaint":  # or two ends could complain about complaints for ever
-            self._post(error.complaint)
+            self._outgoing.post(error.complaint)
         pending = self._of_attempt(error.correlation_id)
         if pending is not None and pending.sent:
             pending.end(outcomes.unreadable(error.complaint))
@@ -330,7 +295,7 @@ class GatewaySession:
         self._sequence += 1
         self._unanswered += 1
         self._ping_sent_at = now = self._clock.now()
-        self._post(Ping(self._sequence, self._sequence % DOCKER_EVERY == 0, now))
+        self._outgoing.post(Ping(self._sequence, self._sequence % DOCKER_EVERY == 0, now))
 
     def _answer_life(self, lives: bool) -> None:
         life, self._life = self._life, None
@@ -349,64 +314,9 @@ class GatewaySession:
         if pong.docker:
             fleet.heard(self.agent_id, Domain.DOCKER, "the Docker Engine answered a ping")
 
-    # What goes to the agent
-
-    def _send_acknowledgements(self) -> None:
-        sequences, self._acknowledged = self._acknowledged, []
-        if not self._ended:
-            self._post(Acknowledge(sequences, self._up_to))
-
-    def _post(self, message: FromController) -> None:
-        """Send what isn't an attempt: at once, or before the attempts that wait."""
-        frame = encode_message(message)
-        if self._outbox or self._socket.paused:
-            if len(self._outbox) < OUTBOX_LIMIT + _CONTROL_ROOM:
-                self._queue(frame, first=True)
-            return
-        try:
-            self._socket.write(frame)
-        except ConnectionError:
-            return  # The reader learns of it, too, and ends the session.
-
-    def _queue(self, entry: _Pending | bytes, *, first: bool = False) -> None:
-        if first:
-            self._outbox.appendleft(entry)
-        else:
-            self._outbox.append(entry)
-        if not self._draining:
-            self._draining = True
-            self._support.spawn(self._drain())
-
-    async def _drain(self) -> None:
-        try:
-            while self._outbox and not self._ended:
-                reason = f"the agent took nothing that it was sent for {DRAIN_SECONDS:g} seconds"
-                stuck = self._deadlines.add(self._clock.now() + DRAIN_SECONDS, partial(self._give_up, reason))
-                try:
-                    await self._socket.drain()
-                finally:
-                    self._deadlines.drop(stuck)
-                self._flush()
-        except ConnectionError:
-            return  # The reader learns of it, too, and ends the session.
-        finally:
-            self._draining = False
-
-    def _flush(self) -> None:
-        while self._outbox and not self._socket.paused:
-            entry = self._outbox.popleft()
-            if isinstance(entry, bytes):
-                self._socket.write(entry)
-                continue
-            now = self._clock.now()
-            remaining = entry.due - now
-            if remaining > 0 and not entry.future.done():
-                self._socket.write(_execute(entry.command, entry.attempt, remaining, self.epoch, now))
-                entry.frames_before = self._frames_heard
-
     # Ends
 
-    def _time_over(self, pending: _Pending) -> None:
+    def _time_over(self, pending: Pending) -> None:
         if pending.due > self._clock.now() and not pending.future.done():
             pending.deadline = self._deadlines.add(pending.due, partial(self._time_over, pending))
             return
@@ -425,7 +335,7 @@ class GatewaySession:
         if self._beat_due is not None:
             self._deadlines.drop(self._beat_due)
         self._answer_life(False)
-        self._outbox.clear()
+        self._outgoing.end()
         # Another session may be the agent's by now: then only what is this one's own is over.
         if self._support.fleet.detach(self):
             record = self._support.fleet.find(self.agent_id)
@@ -452,21 +362,3 @@ class GatewaySession:
                 first = False
             else:
                 pending.end(outcomes.not_sent(self.agent_id, reason))
-
-
-def _execute(
-    command: Command, attempt: Attempt, remaining_seconds: float, epoch: int, sent_at: float
-) -> bytes:
-    return encode_message(
-        Execute(
-            command.command_id,
-            attempt.correlation_id,
-            attempt.number,
-            command.operation,
-            command.arguments,
-            0.0 if attempt.asks else remaining_seconds,
-            epoch,
-            command.sequence,
-            sent_at,
-        )
-    )

@@ -42,14 +42,12 @@ class RetryBudget(Struct, eq=False):
         self.tokens -= cost
         return True
 
-    def refund(self, cost: float, now: float) -> None:
+    def refund(self, cost: float) -> None:
         """Give back what another budget's refusal has made vain."""
-        self._fill(now)
         self.tokens = min(self.settings.capacity, self.tokens + cost)
 
-    def earn(self, now: float) -> None:
+    def earn(self) -> None:
         """A command succeeded."""
-        self._fill(now)
         self.tokens = min(self.settings.capacity, self.tokens + self.settings.per_success)
 
     def full(self, now: float) -> bool:

@@ -54,7 +54,7 @@ class RetryGate:
         if not agent.spend(cost, now):
             return StoppedBy.AGENT_BUDGET
         if not self._plane.spend(cost, now):
-            agent.refund(cost, now)
+            agent.refund(cost)
             return StoppedBy.PLANE_BUDGET
         return None
 
@@ -62,11 +62,11 @@ class RetryGate:
         """A command to this agent succeeded."""
         agent = self._agents.get(agent_id)
         if agent is not None:
-            agent.earn(now)
+            agent.earn()
             if agent.full(now):
                 del self._agents[agent_id]
         if self._plane is not None:
-            self._plane.earn(now)
+            self._plane.earn()
 
     def retried(self, command: Command, before: Outcome, *, succeeded: bool) -> None:
         """A retry after the outcome `before` has ended."""

@@ -30,7 +30,8 @@ _ANSWERED = frozenset(
 class LastKnown:
     """The latest answer to each question, the longest unused ones going first. In memory: a start begins anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_answers: int = MOST_ANSWERS) -> None:
+        self._most_answers = most_answers
         self._answers: OrderedDict[bytes, tuple[bytes, datetime]] = OrderedDict()
         self._bytes = 0
 
@@ -54,7 +55,7 @@ class LastKnown:
             return
         self._answers[key] = (answer, record.finished_at)
         self._bytes += len(answer)
-        while len(self._answers) > MOST_ANSWERS or self._bytes > MOST_BYTES:
+        while len(self._answers) > self._most_answers or self._bytes > MOST_BYTES:
             self._forget(next(iter(self._answers)))
 
     def fallback_for(self, record: CommandRecord, circumstance: Circumstance) -> dict[str, object] | None:

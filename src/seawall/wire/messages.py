@@ -148,11 +148,24 @@ class Ping(Struct, frozen=True, tag="ping"):
     sent_at: float = 0.0
 
 
+class HostVitals(Struct, frozen=True):
+    """How the host is: its time of day, RFC 3339, and the space on the disk of its containers, 0 in all if unknown.
+
+    `longest_running_seconds` is for how long the oldest work under way has shown no progress.
+    """
+
+    now: str
+    free_bytes: int = 0
+    total_bytes: int = 0
+    longest_running_seconds: float = 0.0
+
+
 class Pong(Struct, frozen=True, tag="pong"):
     """Agent: the answer; `docker` says whether the Docker Engine answered, None if it wasn't asked."""
 
     sequence: int
     docker: bool | None = None
+    vitals: HostVitals | None = None
 
 
 class Goodbye(Struct, frozen=True, tag="goodbye"):

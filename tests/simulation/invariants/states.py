@@ -147,7 +147,7 @@ def _kept(record: Record, commits: list[StateCommitted], restore: Fault) -> Stat
             commit
             for commit in reversed(commits)
             if commit.order <= restore.backup_order
-            and record.restore_after(commit, restore.backup_order) is None
+            and record.restore_after(commit, restore.backup_order + 1) is None
         ),
         None,
     )
@@ -163,6 +163,7 @@ def _check_restored(
         and commit.state.final
         and commit.state not in (before.state, CommandState.UNKNOWN)
         and not _resolved(story, commit)
+        and not _resolved(story, before)
     ):
         sentence = f"{before.state.value} by the agent's ledger became {commit.state.value} after a restore"
         yield Violation(Invariant.I6, story.command_id, sentence, (before, restore, commit))
