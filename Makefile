@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 
-.PHONY: help setup up check test soak lint format types arch bench lock clean
+.PHONY: help setup up check test soak lint format types arch bench pictures lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -65,6 +65,12 @@ arch: setup ## Who may import whom, what is pure, what is public
 
 bench: setup ## What a command costs, beside the bare round trip of the same run
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+# The experiments of docs/explain/resilience.md. The seeds are fixed, so they change only with the code.
+pictures: setup ## Draw the pictures of the documentation anew
+	for scenario in overload dead outage very-flaky; do \
+		$(BIN)/seawall simulate $$scenario --against naive --seeds 1 --plot docs/explain/$$scenario.png; \
+	done
 
 # The newest versions that pyproject.toml allows, each with its hashes, for every supported Python and platform.
 lock: setup ## Lock the requirements anew

@@ -1,4 +1,4 @@
-"""What the policy state of an agent weighs: its guard with a full window, an idle bulkhead, one or two circuits."""
+"""What the policy state of an agent weighs: its guard with a full window, a bulkhead that has learnt, some circuits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import tracemalloc
 
 from bench.measure import Row
 from seawall.core.breaker import BreakerSettings
-from seawall.core.command import Domain
-from seawall.core.errors import CircuitVerdict
+from seawall.core.command import Domain, Outcome
+from seawall.core.errors import CircuitVerdict, CommandErrorCode
 from seawall.core.guard import Guards
 
 AGENTS = 2_000
@@ -25,6 +25,7 @@ def watched_agents(domains: tuple[Domain, ...]) -> Guards[None]:
     tracemalloc.start()
     for agent_id in names:
         guard = guards.of(agent_id)
+        guard.bulkhead.learn(Outcome(CommandErrorCode.TIMEOUT), 1060.0 + len(guards) / AGENTS)
         for domain in domains:
             breaker = guard.breaker(domain)
             for second in range(60):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -18,6 +18,8 @@ from seawall.agent.failure import DockerFailure
 from seawall.clock import SystemClock
 from seawall.testing.containers import FakeContainer
 from seawall.testing.docker import FakeDocker
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _TIMEOUT_SECONDS = 60.0
 
@@ -133,7 +135,7 @@ class FakeDockerd:
 
 
 @web.middleware
-async def _refusals(request: web.Request, handler: web.Handler) -> web.StreamResponse:
+async def _refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
     """What a `FakeDocker` refuses, in the Engine's words."""
     try:
         return await handler(request)

@@ -16,7 +16,7 @@ from seawall.clock import SystemClock
 from tests.system.engine import Engine
 from tests.system.plane import Plane, plane_in, until
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(180, func_only=True)]
 
 STUBBORN = ("sh", "-c", "trap '' TERM; while true; do sleep 1; done")
 GRACE_SECONDS = 4

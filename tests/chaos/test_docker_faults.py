@@ -18,7 +18,7 @@ SEED = int(os.environ.get("SEAWALL_SEED", random.Random().randrange(1 << 30)))
 
 @pytest.mark.docker
 @pytest.mark.asyncio
-@pytest.mark.timeout(180 + 15 * FAULTS)
+@pytest.mark.timeout(180 + 15 * FAULTS, func_only=True)
 async def test_every_change_ends_in_the_truth_whatever_dies_under_it(
     tmp_path: Path, docker_engine: Engine
 ) -> None:

@@ -19,7 +19,7 @@ from tests.chaos.proxy import Direction, Fault, Passage, seeded
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
 SEED = int(os.environ.get("SEAWALL_SEED", random.Random().randrange(1 << 30)))
-COMMANDS, MANY_COMMANDS, AT_ONCE = 40, 200, 8
+COMMANDS, MANY_COMMANDS, AT_ONCE = 40, 120, 8
 HEALED_SECONDS = 60.0
 
 # A lost connection makes the agent wait longer each time: few of them already take long.

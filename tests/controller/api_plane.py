@@ -18,6 +18,7 @@ from seawall.controller.enrolment import new_join_token
 from seawall.controller.settings import ControllerSettings
 from seawall.core.command import Attempt, Command, Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
+from seawall.engine.fleet import Signs
 from seawall.engine.records import AgentRecord
 from seawall.operations.operation import Role
 from seawall.storage.sqlite import SqliteStore
@@ -45,6 +46,8 @@ class ScriptedSession:
         self.instance = "instance-1"
         self.heard_at = 1000.0
         self.latency_seconds: float | None = 0.002
+        self.missed_pings = 0
+        self.signs = Signs()
         self.script = script
         self.reached: list[tuple[str, int]] = []
         self.closed: list[str] = []

@@ -56,7 +56,7 @@ async def test_hosts_are_shown_with_their_state(tmp_path: Path) -> None:
         assert set(first) == AGENT
         assert (first["name"], first["state"], first["latency_seconds"]) == ("web-1", "connected", 0.002)
         assert (second["name"], second["state"], second["last_seen_at"]) == ("web-2", "disconnected", None)
-        assert first["circuits"] == {"agent": "closed", "docker": "closed"}
+        assert first["circuits"] == {"agent": "closed", "docker": "closed", "registry": "closed"}
         assert (await plane.get("/api/v1/agents/web-1")).json() == first
         assert (await plane.get(f"/api/v1/agents/{HOST}")).json() == first
         is_problem(await plane.get("/api/v1/agents/web-3"), 404, "unknown_host")
@@ -119,8 +119,10 @@ async def test_a_circuit_is_shown_from_its_opening_to_its_recovery(tmp_path: Pat
         assert [(each["agent"], each["domain"], each["state"]) for each in listed] == [
             ("web-1", "agent", "closed"),
             ("web-1", "docker", "open"),
+            ("web-1", "registry", "closed"),
             ("web-2", "agent", "closed"),
             ("web-2", "docker", "closed"),
+            ("web-2", "registry", "closed"),
         ]
         assert set(listed[1]) == CIRCUIT
 
@@ -353,4 +355,4 @@ async def test_no_answer_is_kept_by_a_cache(tmp_path: Path) -> None:
 
 def test_the_states_of_circuits_are_those_that_the_api_promises() -> None:
     assert {state.value for state in CircuitState} == {"closed", "open", "half_open"}
-    assert {domain.value for domain in Domain} == {"agent", "docker"}
+    assert {domain.value for domain in Domain} == {"agent", "docker", "registry"}

@@ -389,6 +389,22 @@ async def test_the_latency_is_that_of_the_latest_ping() -> None:
         assert session.heard_at == plane.clock.now()
 
 
+async def test_incident_15_agents_are_asked_side_by_side_so_that_one_that_hangs_delays_nobody() -> None:
+    async with running() as plane:
+        await plane.connect(B)  # answers nothing
+        peer = await plane.connect(A)
+        for sequence in range(1, 7):
+            await plane.clock.advance(HEARTBEAT)
+            assert (await peer.expect(Ping)).sequence == sequence
+            await peer.send(Pong(sequence))
+            await peer.barrier()
+            session = plane.fleet.session(A)
+            assert session is not None
+            assert session.latency_seconds is not None
+        assert plane.fleet.is_connected(A)
+        assert not plane.fleet.is_connected(B)
+
+
 async def test_three_missed_heartbeats_end_the_session() -> None:
     async with running() as plane:
         peer = await plane.connect()

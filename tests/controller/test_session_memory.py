@@ -139,6 +139,21 @@ async def test_a_store_that_fails_costs_the_proof_and_nothing_else() -> None:
         assert plane.fleet.is_connected(A)
 
 
+async def test_incident_16_the_reader_never_waits_for_what_follows_from_a_frame() -> None:
+    async with running() as plane:
+        peer = await plane.connect()
+        plane.store.hold = asyncio.Event()
+        attempts = [plane.exchange(sequence=sequence) for sequence in (4, 5)]
+        for _ in attempts:
+            await peer.complete(await peer.expect(Execute), "answered", recorded=True)
+        assert [outcome.response for outcome in await asyncio.gather(*attempts)] == ["answered"] * 2
+        assert plane.store.proved == [], "the first answer is still being seen to"
+        plane.store.hold.set()
+        await peer.barrier()
+        await plane.clock.settle()
+        assert plane.store.proved == [(A, peer.epoch)]
+
+
 # What is under way
 
 

@@ -104,6 +104,8 @@ class MemoryStore:
 
     async def prove_epoch(self, agent_id: str, epoch: int) -> None:
         self._check()
+        if self.hold is not None:
+            await self.hold.wait()
         self.proved.append((agent_id, epoch))
 
     async def quarantine(self, agent_id: str, since: datetime | None) -> bool:

@@ -73,6 +73,13 @@ def test_it_opens_on_five_failures_that_are_half_of_the_outcomes(verdicts: str, 
     assert breaker.state is state
 
 
+def test_a_new_circuit_is_closed_and_has_nothing_to_remember() -> None:
+    breaker = new_breaker()
+    assert (breaker.state, breaker.forced, breaker.generation) == (CLOSED, False, 0)
+    assert (breaker.probe_successes, breaker.admits_at, breaker.opened_at) == (0, 0.0, None)
+    assert breaker.rejection(0.0) is None
+
+
 def test_incident_20_successes_between_do_not_hide_a_host_that_fails_half_of_the_time() -> None:
     breaker = new_breaker()
     play(breaker, "+-" * 5)

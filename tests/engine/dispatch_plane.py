@@ -16,7 +16,7 @@ from seawall.core.guard import Guards
 from seawall.engine.commands import CommandRequest, Commands
 from seawall.engine.dispatcher import Dispatcher
 from seawall.engine.drive import Driver, Slot
-from seawall.engine.fleet import Fleet, LedgerResult
+from seawall.engine.fleet import Fleet, LedgerResult, Signs
 from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord, CommandRecord, JoinTokenRecord, LedgerFacts, SessionGrant
 from seawall.storage.sqlite import SqliteStore, commit
@@ -44,6 +44,8 @@ class ScriptedSession:
         self.instance = "instance-1"
         self.heard_at = 0.0
         self.latency_seconds: float | None = None
+        self.missed_pings = 0
+        self.signs = Signs()
         self.script = script
         self.reached: list[tuple[str, int]] = []
         self.asked: list[str] = []

@@ -82,7 +82,11 @@ async def test_an_agent_that_comes_back_is_asked_at_once_however_long_the_back_o
     async with running(tmp_path) as plane:
         session = plane.attach()
         record = await plane.unknown(session)
-        await plane.clock.advance(120.0)
+        for _ in range(6):
+            await plane.settle()
+            await plane.clock.advance(plane.clock.timers[0] - plane.clock.now())
+        await plane.settle()
+        assert plane.clock.timers[0] - plane.clock.now() > 10.0, "it is backing off"
         plane.fleet.detach(session)
         again = plane.attach(by_question(ledger(), NO_ANSWER))
         await plane.settle()
@@ -216,6 +220,21 @@ async def test_incident_53_another_agent_can_not_end_a_command_that_is_under_way
         await plane.settle()
         assert evil.acknowledged == []
         assert plane.dispatcher.settlement.foreign_results == 1
+
+
+async def test_a_result_does_not_change_what_became_unknown_for_good_with_the_agents_ledger(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as plane:
+        session = plane.attach()
+        record = await plane.unknown(session)
+        await plane.loses_ledger()
+        lost = await plane.known(record)
+        assert (lost.state, lost.settled) == (CommandState.UNKNOWN, True)
+        plane.tells(record, ledger(response="from a copy of the old ledger"))
+        await plane.settle()
+        assert await plane.known(record) == lost
+        assert session.acknowledged == [(1, 1)]
 
 
 # A controller that was restored from a backup

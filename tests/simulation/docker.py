@@ -54,6 +54,8 @@ class SimulatedDocker(FakeDocker):
         self._witness = witness
         self._new_node = new_node
         self._node = new_node()
+        self.in_mid_restart: Callable[[], object] | None = None
+        """If set, it is called once, when a restart has done the first of its steps."""
         self._slow = 0
         self._began: dict[tuple[str, str], float] = {}
         self._names = {found.container_id: found.name for found in self.containers}
@@ -111,6 +113,10 @@ class SimulatedDocker(FakeDocker):
         return latency
 
     def _done(self, done: Done) -> None:
+        if done.operation == "container_restart" and done.step == "stop":
+            strike, self.in_mid_restart = self.in_mid_restart, None
+            if strike is not None:
+                self._node.loop.call_soon(strike)
         key, now = (done.command_id, done.operation), self._node.loop.time()
         accept = self._witness.commands.get(done.command_id)
         if accept is not None and accept.operation != done.operation:

@@ -58,7 +58,8 @@ class Fate:
             "host power": self._host_power,
             "ledger disk": self._ledger_disk,
             "ledger lost": self._ledger_lost,
-            "dockerd": self._dockerd,
+            "dockerd": lambda: self._dockerd(self._host()),
+            "dockerd in mid-restart": self._dockerd_in_mid_restart,
             "docker hangs": self._docker_hangs,
             "docker fails": self._docker_fails,
             "container ends": self._container_ends,
@@ -271,8 +272,11 @@ class Fate:
 
     # Docker
 
-    def _dockerd(self) -> None:
+    def _dockerd_in_mid_restart(self) -> None:
         host = self._host()
+        host.docker.in_mid_restart = partial(self._strike, partial(self._dockerd, host))
+
+    def _dockerd(self, host: Host) -> None:
         if self._busy(Place.DOCKER, host.agent_id) or self._busy(
             Place.AGENT, host.agent_id, FaultKind.POWER_LOSS
         ):

@@ -84,7 +84,12 @@ SABOTAGES = (
         agent=AgentParts(ledger=agent.ForgetsBeforeTheAcknowledgement),
     ),
     Sabotage("no turn per container", _DOCKER | _LINKS, agent=AgentParts(prepare=agent.without_turns)),
-    Sabotage("order of a container's commands ignored", _LINKS, Parts(prepare=controller.without_order)),
+    Sabotage(
+        "order of a container's commands ignored",
+        frozenset({"frames", "cut", "docker fails"}),
+        Parts(prepare=controller.without_order),
+        within=200,
+    ),
     Sabotage("idempotency key ignored", frozenset(), Parts(commands=controller.KeysIgnored)),
     Sabotage(
         "a state is shown before the commit",

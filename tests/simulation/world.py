@@ -81,7 +81,6 @@ class World:
         self.controller: Controller | None = None
         self.defects: list[str] = []
         self._parts = parts if parts is not None else Parts()
-        self._healed = False
         random = self._random("hosts")
         self.hosts = [
             self._new_host(agent_id, agent_parts if agent_parts is not None else AgentParts())
@@ -147,7 +146,7 @@ class World:
 
     def heal(self) -> None:
         """No more faults."""
-        self._healed = True
+        self.disk.full = False
         self.fate.heal()
         self.start_controller()
         for host in self.hosts:

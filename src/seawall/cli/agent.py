@@ -69,6 +69,7 @@ def list_agents(
         (
             host_name(agent, agent.name),
             agent.state,
+            f"{agent.health.score} {agent.health.state}",
             since(agent.last_seen_at),
             _circuits(agent),
             agent.docker_version,
@@ -77,7 +78,7 @@ def list_agents(
         for agent in agents
     ]
     print_table(
-        ("host", "state", "seen", "circuits", "docker", "labels"),
+        ("host", "state", "health", "seen", "circuits", "docker", "labels"),
         rows,
         empty="no host has joined yet: 'seawall token join' prints how one does",
     )
@@ -97,6 +98,7 @@ def show(context: typer.Context, host: Host, as_json: Json = False) -> None:
         ("host", host_name(agent, agent.name)),
         ("id", agent.agent_id),
         ("state", _state(agent)),
+        ("health", "; ".join([f"{agent.health.score} of 100, {agent.health.state}", *agent.health.reasons])),
         ("seen", since(agent.last_seen_at)),
         ("joined", since(agent.joined_at)),
         ("latency", latency),

@@ -19,6 +19,7 @@ from seawall.cli import (
     doctor,
     operation,
     policy,
+    simulate,
     token,
     up,
 )
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("controller")(controller.controller)
 app.command("doctor")(doctor.doctor)
+app.command("simulate")(simulate.simulate)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(agent.app, name="agent")
@@ -57,6 +59,7 @@ _EXTRAS = {
     "alembic": "controller",
     "fastapi": "controller",
     "httpx": "controller",
+    "matplotlib": "simulate",
     "prometheus_client": "controller",
     "pydantic": "controller",
     "pydantic_settings": "controller",

@@ -29,7 +29,7 @@ def print_accepted(endings: Sequence[Ending], *, plural: bool) -> None:
 
 def print_responses(endings: Sequence[Ending], work: Work, *, plural: bool) -> None:
     """What a person wants to see of the answers of reads; changes have been told already."""
-    done = [ending for ending in endings if ending.command is not None and _response(ending) is not None]
+    done = [ending for ending in endings if ending.exit_code == DONE or _response(ending) is not None]
     for ending in done:
         _warn_of_age(ending)
     match work.operation:

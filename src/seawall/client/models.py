@@ -78,6 +78,14 @@ class CommandOrder(Struct, omit_defaults=True):
     queue: bool = True
 
 
+class HealthView(Struct):
+    """How a host is: `score` from 0 to 100, and what took the points away, the worst first."""
+
+    state: str = ""
+    score: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+
 class Agent(Struct):
     """A host that joined. `state` is connected, disconnected, quarantined or revoked.
 
@@ -100,6 +108,7 @@ class Agent(Struct):
     circuits: dict[str, str] = field(default_factory=dict)
     in_flight: int = 0
     latency_seconds: float | None = None
+    health: HealthView = field(default_factory=HealthView)
 
 
 class TimelineEntry(Struct):

@@ -24,7 +24,10 @@ _CONTROL_ROOM = 32  # in the queue, for what isn't an attempt
 
 
 class Pending(Struct, eq=False):
-    """An attempt that awaits its outcome. `frames_before` had been heard when it was sent; None before that."""
+    """An attempt that awaits its outcome. `frames_before` had been heard when it was sent; None before that.
+
+    `excused` says that this process was too late for the agent to be blamed.
+    """
 
     command: Command
     attempt: Attempt
@@ -32,6 +35,7 @@ class Pending(Struct, eq=False):
     future: asyncio.Future[Outcome]
     frames_before: int | None = None
     deadline: Deadline | None = None
+    excused: bool = False
 
     @property
     def sent(self) -> bool:

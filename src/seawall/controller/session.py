@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from functools import partial
 
 import msgspec
@@ -18,8 +19,9 @@ from seawall.controller.outgoing import OUTBOX_LIMIT, Outgoing, Pending
 from seawall.controller.session_support import SessionSocket, SessionSupport
 from seawall.core.command import Attempt, Command, Domain, Outcome
 from seawall.engine.deadlines import Deadline
-from seawall.engine.fleet import LedgerResult
+from seawall.engine.fleet import LedgerResult, Signs
 from seawall.engine.notices import Notice
+from seawall.engine.records import moment_from
 from seawall.wire.codec import FRAME_LIMIT_BYTES, BadFrame, decode_from_agent
 from seawall.wire.messages import (
     Cancel,
@@ -41,6 +43,7 @@ LIFE_SECONDS = 5.0
 
 _PROGRESS_CHARACTERS = 1_000
 _PROTOCOL_RETRY_SECONDS = 5.0
+_READ_FIRST_SECONDS = 0.1
 
 _UNENCODABLE = (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
 
@@ -58,6 +61,7 @@ class GatewaySession:
         self.instance = instance
         self.heard_at = support.clock.now()
         self.latency_seconds: float | None = None
+        self.signs = Signs()
         self._socket = socket
         self._support = support
         self._clock = support.clock
@@ -73,6 +77,11 @@ class GatewaySession:
         self._beat_due: Deadline | None = None
         self._proved = False
         self._life: asyncio.Future[bool] | None = None
+
+    @property
+    def missed_pings(self) -> int:
+        """See `AgentSession.missed_pings`."""
+        return max(0, self._unanswered - 1)
 
     async def run(self) -> None:
         """Live until the connection is over. The agent has had its Welcome and is attached to the fleet."""
@@ -309,10 +318,24 @@ class GatewaySession:
         self._unanswered = self._sequence - pong.sequence
         if not self._unanswered:
             self.latency_seconds = self.heard_at - self._ping_sent_at
+        self._note_signs(pong)
         fleet = self._support.fleet
         fleet.heard(self.agent_id, Domain.AGENT, "the agent answered a ping")
         if pong.docker:
             fleet.heard(self.agent_id, Domain.DOCKER, "the Docker Engine answered a ping")
+
+    def _note_signs(self, pong: Pong) -> None:
+        signs, vitals = self.signs, pong.vitals
+        signs.docker = signs.docker if pong.docker is None else pong.docker
+        if vitals is None:
+            return
+        signs.free_bytes, signs.total_bytes = vitals.free_bytes, vitals.total_bytes
+        signs.longest_running_seconds = vitals.longest_running_seconds
+        there = moment_from(vitals.now)
+        if there is not None:
+            # It was read there about half way between ping and pong.
+            here = self._clock.wall() - timedelta(seconds=(self.latency_seconds or 0.0) / 2)
+            signs.clock_offset_seconds = (there - here).total_seconds()
 
     # Ends
 
@@ -320,7 +343,13 @@ class GatewaySession:
         if pending.due > self._clock.now() and not pending.future.done():
             pending.deadline = self._deadlines.add(pending.due, partial(self._time_over, pending))
             return
-        sent, heard = pending.sent, pending.frames_before != self._frames_heard
+        late = self._clock.now() - pending.due
+        if late > pending.attempt.timeout_seconds / 2 and not pending.excused and not pending.future.done():
+            # This process was the slow one: what has arrived meanwhile is read first, and the agent isn't blamed.
+            pending.excused, pending.due = True, self._clock.now() + _READ_FIRST_SECONDS
+            pending.deadline = self._deadlines.add(pending.due, partial(self._time_over, pending))
+            return
+        sent, heard = pending.sent, pending.excused or pending.frames_before != self._frames_heard
         pending.end(outcomes.timed_out(self.agent_id, pending.attempt, sent=sent, heard=heard))
 
     def _give_up(self, reason: str) -> None:

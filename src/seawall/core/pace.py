@@ -2,7 +2,7 @@
 
 After an outage many agents return at once, and everything that waited for them could be sent in the same second: the
 plane would meet a burst many times its usual load just when it is to recover. So those that waited leave one after the
-other, at a share of the rate at which commands are asked for anyway. That rate goes on during an outage, so it is known.
+other, at a share of the rate at which commands are asked for anyway, which an outage doesn't change.
 """
 
 from __future__ import annotations

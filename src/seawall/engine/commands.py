@@ -126,6 +126,10 @@ class Commands:
         await self._dispatcher.cancel(command_id, requested_by)
         return await self.wait(command_id, 2.0)
 
+    def unknown_count(self, agent_id: str) -> int:
+        """How many commands to this agent are UNKNOWN, and may still be told by its ledger."""
+        return self._dispatcher.settlement.reconciler.count(agent_id)
+
     async def verify(self, command_id: str, wait_seconds: float) -> CommandRecord:
         """Ask the host what became of an UNKNOWN command, and return it as it is after that.
 

@@ -28,6 +28,16 @@ class LedgerResult(Struct, frozen=True):
     origin: Origin | None
 
 
+class Signs(Struct):
+    """What the latest pong told of a host; None, or 0 bytes in all, is what isn't known."""
+
+    docker: bool | None = None
+    free_bytes: int = 0
+    total_bytes: int = 0
+    clock_offset_seconds: float | None = None
+    longest_running_seconds: float = 0.0
+
+
 class AgentListener(Protocol):
     """Hears what agents do of their own accord. Called at once, in order; must not wait."""
 
@@ -69,6 +79,14 @@ class AgentSession(Protocol):
     @property
     def latency_seconds(self) -> float | None:
         """How long the latest ping took; None before the first."""
+
+    @property
+    def missed_pings(self) -> int:
+        """How many of the latest pings have no answer, the one under way not counted."""
+
+    @property
+    def signs(self) -> Signs:
+        """How the host is."""
 
     async def exchange(self, command: Command, attempt: Attempt) -> Outcome:
         """See `ports.Link.exchange`."""

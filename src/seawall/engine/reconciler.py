@@ -43,6 +43,10 @@ class Reconciler:
     def __len__(self) -> int:
         return sum(len(commands) for commands in self._unknown.values())
 
+    def count(self, agent_id: str) -> int:
+        """How many outcomes of this agent aren't known."""
+        return len(self._unknown.get(agent_id, ()))
+
     @property
     def asking(self) -> list[asyncio.Task[None]]:
         """What asks now."""

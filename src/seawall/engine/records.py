@@ -183,3 +183,12 @@ def command_document(record: CommandRecord) -> dict[str, object]:
     document["retried"] = record.retried
     document["safe_actions"] = record.safe_actions
     return document
+
+
+def moment_from(text: str | None) -> datetime | None:
+    """A time that a peer wrote, RFC 3339; None for one that can't be read or doesn't say its zone."""
+    try:
+        moment = None if text is None else msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None

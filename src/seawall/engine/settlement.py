@@ -17,7 +17,7 @@ from seawall.engine.last_known import LastKnown
 from seawall.engine.notices import Bus, Notice
 from seawall.engine.ports import Subscriber
 from seawall.engine.reconciler import Reconciler
-from seawall.engine.records import CommandRecord, DecisionRecord, command_document
+from seawall.engine.records import CommandRecord, DecisionRecord, command_document, moment_from
 from seawall.engine.store import CommandStore
 from seawall.engine.watermarks import Watermarks
 from seawall.operations.registry import OPERATIONS
@@ -121,7 +121,7 @@ class Settlement:
         if agent is None or origin is None:
             return
         now = self._clock.wall()
-        begun = _moment(origin.started_at) or _moment(origin.finished_at) or now
+        begun = moment_from(origin.started_at) or moment_from(origin.finished_at) or now
         record = CommandRecord(
             command_id=told.command_id,
             operation=origin.operation,
@@ -136,7 +136,7 @@ class Settlement:
             requested_by=_IMPORTED,
             sequence=told.sequence,
         )
-        apply_outcome(record, told.outcome, _moment(origin.finished_at) or now)
+        apply_outcome(record, told.outcome, moment_from(origin.finished_at) or now)
         if await self._store.adopt(record):
             self._bus.publish(Notice("imported", agent_id, record.command_id, command_document(record)))
 
@@ -182,11 +182,3 @@ def never_admitted(result: CommandResult) -> bool:
         CommandErrorCode.CIRCUIT_OPEN,
         CommandErrorCode.BULKHEAD_FULL,
     )
-
-
-def _moment(text: str | None) -> datetime | None:
-    """A time of an agent's; one that can't be read is none."""
-    try:
-        return None if text is None else msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
-        return None

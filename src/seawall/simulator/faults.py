@@ -1,7 +1,7 @@
 """What goes wrong in a scenario, each kind a small class that knows when it begins and how it ends.
 
-Times are virtual seconds, durations too. `hosts` is how many of the fleet it hits, the first ones; 0 means all. What hits
-more than one hits all of them in the same moment: correlated failures are the ones that bring a plane down.
+Times are virtual seconds, durations too. `hosts` is how many of the fleet it hits, the first ones; 0 means all. What
+hits more than one hits all of them in the same moment: correlated failures are the ones that bring a plane down.
 """
 
 from __future__ import annotations
@@ -65,54 +65,64 @@ class _Window(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             stage.timeline.at(self.end, partial(self.stop, link))
 
     def start(self, link: Link) -> None:
+        """It begins on this host."""
         raise NotImplementedError
 
     def stop(self, link: Link) -> None:
+        """It is over on this host."""
         raise NotImplementedError
 
 
-class Slow(_Window, tag="slow"):
+class Slow(_Window, frozen=True, tag="slow"):
     """Everything takes `factor` times as long."""
 
     factor: Annotated[float, Meta(gt=0)]
 
     def start(self, link: Link) -> None:
+        """It begins on this host."""
         link.host.trouble.slowness = self.factor
 
     def stop(self, link: Link) -> None:
+        """It is over on this host."""
         link.host.trouble.slowness = 1.0
 
 
-class Dead(_Window, tag="dead"):
+class Dead(_Window, frozen=True, tag="dead"):
     """The host is gone without a word, and what it was doing with it. In the end it starts again and reconnects."""
 
     def start(self, link: Link) -> None:
+        """It begins on this host."""
         link.host.die()
         link.host.trouble.dead = True
 
     def stop(self, link: Link) -> None:
+        """It is over on this host."""
         link.revive()
 
 
-class Frozen(_Window, tag="frozen"):
+class Frozen(_Window, frozen=True, tag="frozen"):
     """The host stands still (SIGSTOP, a hung disk) and then goes on where it was; its answers come late."""
 
     def start(self, link: Link) -> None:
+        """It begins on this host."""
         link.host.trouble.frozen = True
 
     def stop(self, link: Link) -> None:
+        """It is over on this host."""
         link.thaw()
 
 
-class Flaky(_Window, tag="flaky"):
+class Flaky(_Window, frozen=True, tag="flaky"):
     """This share of the attempts can't be sent."""
 
     share: Share
 
     def start(self, link: Link) -> None:
+        """It begins on this host."""
         link.host.trouble.flaky = self.share
 
     def stop(self, link: Link) -> None:
+        """It is over on this host."""
         link.host.trouble.flaky = 0.0
 
 
@@ -124,20 +134,22 @@ _REFUSALS = {
 }
 
 
-class Refusing(_Window, tag="refusing"):
+class Refusing(_Window, frozen=True, tag="refusing"):
     """This share of the commands is answered at once, by a refusal: the host is well, the command isn't."""
 
     share: Share = 1.0
     answer: Literal["no_such_container", "permission_denied"] = "no_such_container"
 
     def start(self, link: Link) -> None:
+        """It begins on this host."""
         link.host.trouble.refusing, link.host.trouble.refusal = self.share, _REFUSALS[self.answer]
 
     def stop(self, link: Link) -> None:
+        """It is over on this host."""
         link.host.trouble.refusing = 0.0
 
 
-class Answers(_Window, tag="answers"):
+class Answers(_Window, frozen=True, tag="answers"):
     """Answers come `late_seconds` late with probability `late`, and twice with probability `duplicate`."""
 
     late: Share = 0.0
@@ -145,20 +157,24 @@ class Answers(_Window, tag="answers"):
     duplicate: Share = 0.0
 
     def start(self, link: Link) -> None:
+        """It begins on this host."""
         trouble = link.host.trouble
         trouble.late, trouble.late_seconds, trouble.duplicate = self.late, self.late_seconds, self.duplicate
 
     def stop(self, link: Link) -> None:
+        """It is over on this host."""
         link.host.trouble.late = link.host.trouble.duplicate = 0.0
 
 
-class Partition(_Window, tag="partition"):
+class Partition(_Window, frozen=True, tag="partition"):
     """The network carries nothing; the hosts go on with what they have, and try to reconnect meanwhile."""
 
     def start(self, link: Link) -> None:
+        """It begins on this host."""
         link.cut = True
 
     def stop(self, link: Link) -> None:
+        """It is over on this host."""
         link.cut = False
 
 
@@ -179,35 +195,39 @@ class _Moment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             stage.timeline.at(self.at, partial(self.strike, link))
 
     def strike(self, link: Link) -> None:
+        """It happens to this host."""
         raise NotImplementedError
 
 
-class HalfOpen(_Moment, tag="half_open"):
+class HalfOpen(_Moment, frozen=True, tag="half_open"):
     """The connection stays open, but one direction carries nothing any more, until it is given up and made anew."""
 
     lost: Literal["to_host", "from_host"] = "from_host"
 
     def strike(self, link: Link) -> None:
+        """It happens to this host."""
         if self.lost == "to_host":
             link.deaf_epoch = link.epoch
         else:
             link.mute_epoch = link.epoch
 
 
-class Disconnect(_Moment, tag="disconnect"):
+class Disconnect(_Moment, frozen=True, tag="disconnect"):
     """All sessions break; the agents come back after their back-off, all at once: the herd."""
 
     def strike(self, link: Link) -> None:
+        """It happens to this host."""
         if link.open:
             link.drop()
 
 
-class CrashAfterEffect(_Moment, tag="crash_after_effect"):
+class CrashAfterEffect(_Moment, frozen=True, tag="crash_after_effect"):
     """The agent dies right after the next effect, before it can say so, and is started again a second later."""
 
     times: Annotated[int, Meta(ge=1)] = 1
 
     def strike(self, link: Link) -> None:
+        """It happens to this host."""
         link.host.crashes_after_effect += self.times
 
 

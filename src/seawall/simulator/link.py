@@ -37,7 +37,7 @@ class Controller(Protocol):
 
 
 class Link:
-    """One host's way to the controller. Its sessions are numbered by `epoch`; `open` is what the controller believes."""
+    """One host's way to the controller. `epoch` numbers its sessions; `open` is what the controller believes."""
 
     def __init__(
         self, host: Host, controller: Controller, timeline: Timeline, *, watched: bool = True

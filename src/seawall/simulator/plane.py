@@ -203,8 +203,12 @@ class Plane:
     def _now(self) -> float:
         return self._timeline.now if self._contender.careful else self._timeline.now + self.wall_offset
 
+    def _moment(self, until: float) -> float:
+        """The time on the timeline of one by the plane's own clock."""
+        return until - self.wall_offset if not self._contender.careful else until
+
     def _after(self, until: float, flight: Flight) -> None:
-        flight.alarm = self._timeline.after(until - self._now(), partial(self._wake, flight))
+        flight.alarm = self._timeline.at(self._moment(until), partial(self._wake, flight))
 
     def _wake(self, flight: Flight) -> None:
         self._step(flight, flight.dispatch.on_wake(self._now()))
@@ -220,7 +224,7 @@ class Plane:
         elif isinstance(step, Park):
             name = flight.link.host.name
             self._parked.setdefault(name, []).append(flight)
-            flight.parked_until = self._timeline.now + step.until - self._now()
+            flight.parked_until = self._moment(step.until)
             flight.alarm = self._timeline.at(flight.parked_until, partial(self._unpark, flight))
         else:
             self._after(step.until, flight)

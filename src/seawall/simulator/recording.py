@@ -1,9 +1,9 @@
 """The recorded history of a real fleet, run against another policy.
 
 Taken from the record are when which command was asked for, and how attempts on each host went in each minute: their
-outcomes and how long they took. An attempt of the simulation draws one of those that the host really saw in that minute.
-So the record's troubles meet the new policy, but they don't react to it: a host that was slow *because* it was asked too
-much stays as slow when it is asked less, and what was never asked then has no answer but that of its neighbours in time.
+outcomes and how long they took. An attempt of the simulation draws one of those that the host really saw in that
+minute. So the record's troubles meet the new policy, but they don't react to it: a host that was slow *because* it was
+asked too much stays as slow when it is asked less.
 """
 
 from __future__ import annotations

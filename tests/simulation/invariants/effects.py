@@ -88,11 +88,13 @@ def _late(record: Record, story: Story) -> Iterator[Violation]:
     if not story.accepts:
         return
     accept = story.accepts[0]
-    # What was begun in time goes on: the second step of two may come late.
+    # What was begun in time goes on: the second step of two may come late, also if another process resumes it.
     first = min(effect.began_at for effect in story.effects)
     for effect in story.effects:
         late = effect.began_at - accept.deadline_at
-        if late > record.skew_seconds and first > accept.deadline_at + record.skew_seconds:
+        resumed = effect.operation != accept.operation
+        in_time = resumed or first <= accept.deadline_at + record.skew_seconds
+        if late > record.skew_seconds and not in_time:
             yield Violation(
                 Invariant.I10,
                 story.command_id,

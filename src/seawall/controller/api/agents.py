@@ -15,6 +15,7 @@ from seawall.controller.api.permissions import Admin, Viewer
 from seawall.controller.api.problems import Problem, ProblemCode, unknown_host
 from seawall.controller.api.services import Services, TheServices
 from seawall.core.command import Domain
+from seawall.core.health import Health, Vitals, judge
 from seawall.engine.records import AgentRecord
 
 router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
@@ -93,4 +94,29 @@ def agent_document(services: Services, record: AgentRecord) -> dict[str, object]
         "circuits": {domain.value: state_of(services, record.agent_id, domain).value for domain in Domain},
         "in_flight": guard.bulkhead.in_flight if guard is not None else 0,
         "latency_seconds": session.latency_seconds if session is not None else None,
+        "health": health_of(services, record.agent_id),
     }
+
+
+def health_of(services: Services, agent_id: str) -> Health:
+    """How a host is, with the reasons."""
+    session = services.fleet.session(agent_id)
+    if session is None:
+        return judge(Vitals(False))
+    signs = session.signs
+    known_disk = signs.total_bytes > 0
+    return judge(
+        Vitals(
+            True,
+            session.missed_pings,
+            session.latency_seconds,
+            signs.docker,
+            signs.free_bytes / signs.total_bytes if known_disk else None,
+            signs.free_bytes if known_disk else None,
+            signs.clock_offset_seconds,
+            signs.longest_running_seconds,
+            state_of(services, agent_id, Domain.AGENT),
+            state_of(services, agent_id, Domain.DOCKER),
+            services.commands.unknown_count(agent_id),
+        )
+    )
