@@ -75,11 +75,28 @@ UNTOUCHED = (ast.JoinedStr, ast.Raise, ast.Import, ast.ImportFrom, ast.arg)
 
 @dataclass(frozen=True)
 class Mutant:
+    """One change of a module's tree, made only in the process that runs it."""
+
     module: str
-    line: int
-    before: str
-    after: str
     tree: ast.Module
+    parent: ast.AST
+    field: str
+    place: int | None
+    original: ast.AST
+    variant: ast.AST
+
+    def __str__(self) -> str:
+        line = self.original.lineno  # type: ignore[attr-defined]  # expressions and statements have one
+        return f"{self.module}.py:{line}: {shown(self.original)}  ->  {shown(self.variant)}"
+
+    def made(self) -> ast.Module:
+        """The tree with the change in it, for good."""
+        ast.copy_location(self.variant, self.original)
+        if self.place is None:
+            setattr(self.parent, self.field, self.variant)
+        else:
+            getattr(self.parent, self.field)[self.place] = self.variant
+        return ast.fix_missing_locations(self.tree)
 
 
 def variants(node: ast.AST) -> Iterator[ast.AST]:
@@ -133,22 +150,11 @@ def places(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None]]:
 
 def mutants(module: str) -> Iterator[Mutant]:
     tree = ast.parse((CORE / f"{module}.py").read_text(), module)
-    for parent, name, place in list(places(tree)):
-        field = getattr(parent, name)
-        original = field if place is None else field[place]
+    for parent, field, place in places(tree):
+        value = getattr(parent, field)
+        original = value if place is None else value[place]
         for variant in variants(original):
-            ast.copy_location(variant, original)
-            put(parent, name, place, variant)
-            changed = ast.fix_missing_locations(copy.deepcopy(tree))
-            put(parent, name, place, original)
-            yield Mutant(module, original.lineno, shown(original), shown(variant), changed)
-
-
-def put(parent: ast.AST, name: str, place: int | None, node: ast.AST) -> None:
-    if place is None:
-        setattr(parent, name, node)
-    else:
-        getattr(parent, name)[place] = node
+            yield Mutant(module, tree, parent, field, place, original, variant)
 
 
 def shown(node: ast.AST) -> str:
@@ -166,7 +172,7 @@ class MutantLoader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.util.spec_from_loader(fullname, self) if fullname == self.name else None
 
     def exec_module(self, module: object) -> None:
-        exec(compile(self.mutant.tree, f"{self.mutant.module} (mutant)", "exec"), module.__dict__)  # noqa: S102 - our own source
+        exec(compile(self.mutant.made(), f"{self.mutant.module} (mutant)", "exec"), module.__dict__)  # noqa: S102 - our own source
 
 
 def start(module: str, mutant: Mutant | None) -> int:
@@ -202,9 +208,7 @@ def survivors(everything: list[Mutant], jobs: int) -> list[Mutant]:
                 del running[child]
                 if os.waitstatus_to_exitcode(status) == 0:
                     survived.append(mutant)
-                    print(
-                        f"{mutant.module}.py:{mutant.line}: {mutant.before}  ->  {mutant.after}", flush=True
-                    )
+                    print(mutant, flush=True)
             elif time.monotonic() - since > SLOWEST_SECONDS:
                 os.kill(child, signal.SIGKILL)  # it hangs: noticed, when it is waited for
         time.sleep(0.005)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.chaos.intents import OPERATIONS, Intent, Judgement, judge
 from tests.chaos.mortal import MortalPlane
-from tests.chaos.witness import Sighting, new_witness, sight, times_done
+from tests.chaos.witness import Sighting, forgotten, new_witness, sight, times_done
 from tests.system.engine import Engine
 
 HOST = "host"
@@ -57,6 +57,8 @@ class DockerStorm:
     def __init__(self, directory: Path, engine: Engine, seed: int) -> None:
         self.faults: Counter[DockerFault] = Counter()
         self.intents: list[Intent] = []
+        self.starts: Counter[bool] = Counter()
+        """Commands that start something and whose daemon died: how many of them it has forgotten, and how many not."""
         self._engine = engine
         self._dice = random.Random(seed)
         self._plane = MortalPlane(directory, {HOST: engine.host}, _HEARTBEAT_SECONDS)
@@ -143,4 +145,6 @@ class DockerStorm:
             self._done[intent.key] = times_done(
                 intent, each.before[intent.key], now, daemon_died=each.daemon_died
             )
+            if each.daemon_died and intent.operation in ("container_start", "container_restart"):
+                self.starts[forgotten(each.before[intent.key], now)] += 1
             await asyncio.to_thread(self._engine.remove_container, intent.container_id)

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -22,6 +23,7 @@ from seawall.testing.docker import FakeDocker
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _TIMEOUT_SECONDS = 60.0
+_HANG_UP_SECONDS, _AGAIN_SECONDS = 5.0, 0.01
 
 
 class FakeDockerd:
@@ -47,6 +49,7 @@ class FakeDockerd:
 
     async def __aexit__(self, *_: object) -> None:
         if self._runner is not None:
+            await self._hung_up(self._runner)
             await self._runner.cleanup()
         if self._changes:
             await asyncio.wait(self._changes)
@@ -58,6 +61,14 @@ class FakeDockerd:
     def effects(self) -> Counter[tuple[str, str]]:
         """How often each (operation, container id) was done."""
         return Counter(self.docker.effects)
+
+    async def _hung_up(self, runner: web.AppRunner) -> None:
+        """Wait for clients that were killed to be gone: aiohttp leaves to the loop what it closes itself."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HANG_UP_SECONDS):
+                await asyncio.sleep(_AGAIN_SECONDS)
+                while runner.server is not None and runner.server.connections:  # noqa: ASYNC110 - aiohttp tells nobody
+                    await asyncio.sleep(_AGAIN_SECONDS)
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[_refusals])

@@ -28,5 +28,9 @@ async def test_every_change_ends_in_the_truth_whatever_dies_under_it(
     for fault in DockerFault:
         figures.record(fault.value, storm.faults[fault], lies, "faults")
     figures.record("commands under faults of a real Docker Engine", len(storm.intents), lies, "commands")
+    # Docker's failures, not ours: its record says less than what it did.
+    figures.record(
+        "starts of which a dead Docker daemon knows", storm.starts.total(), storm.starts[True], "starts"
+    )
     assert not found.lies, f"seed {SEED}: " + "\n".join(found.lies)
     assert found.states.get("SUCCEEDED", 0) * 4 > len(storm.intents), f"seed {SEED}: {found.states}"

@@ -94,3 +94,8 @@ def times_done(intent: Intent, before: Sighting, now: Sighting, *, daemon_died: 
             ended = not now.running or now.moments[1] != before.moments[1]
             return None if ended and daemon_died else int(ended)
     raise ValueError(intent.operation)
+
+
+def forgotten(before: Sighting, now: Sighting) -> bool:
+    """Whether the witness has seen more starts than its daemon has written down."""
+    return now.starts - before.starts > int(now.moments[0] != before.moments[0])

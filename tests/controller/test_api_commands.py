@@ -202,7 +202,7 @@ async def test_too_many_open_commands_are_503_and_leave_the_others_alone(tmp_pat
     async with api_plane(tmp_path) as plane:
         session = plane.attach()
         session.hold = asyncio.Event()
-        posts = [asyncio.create_task(plane.post(f"{COMMANDS}?wait=600", PING)) for _ in range(30)]
+        posts = [asyncio.create_task(plane.post(f"{COMMANDS}?wait=600", READ)) for _ in range(30)]
         turned_away = []
         for finished in asyncio.as_completed(posts):
             turned_away.append(await finished)

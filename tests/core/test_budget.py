@@ -74,6 +74,14 @@ def test_ten_seconds_pay_for_a_retry() -> None:
     assert budget.spend(1.0, 15.0)
 
 
+def test_the_same_seconds_pay_only_once() -> None:
+    budget = empty()
+    assert budget.spend(1.0, 10.0)
+    assert not budget.spend(1.0, 10.0)
+    assert not budget.spend(1.0, 19.9)
+    assert budget.spend(1.0, 20.0)
+
+
 def test_a_full_budget_gets_no_fuller() -> None:
     budget = empty()
     assert not budget.full(99.0)

@@ -116,3 +116,15 @@ def _no_dice() -> float:
 
 def _fields(policy: RetryPolicy) -> dict[str, object]:
     return {name: getattr(policy, name) for name in policy.__struct_fields__}
+
+
+def test_unless_somebody_says_otherwise_three_attempts_are_made_with_delays_of_a_second_and_more() -> None:
+    policy = RetryPolicy(jitter=False)
+    assert policy.max_attempts == DEFAULT_RETRY_POLICY.max_attempts == 3
+    assert [back_off(policy, failed, lambda: 0.5) for failed in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_one_attempt_is_a_policy_and_none_is_not() -> None:
+    assert RetryPolicy(max_attempts=1).max_attempts == 1
+    with pytest.raises(ValueError, match="max_attempts"):
+        RetryPolicy(max_attempts=0)

@@ -87,6 +87,16 @@ def test_a_budget_is_dropped_when_it_is_full() -> None:
     assert len(gate) == 0
 
 
+def test_new_settings_hold_at_once_for_the_budgets_that_there_are() -> None:
+    gate = RetryGate()
+    gate.hold(GateSettings(agent=BudgetSettings(per_second=2.0)))
+    assert allowed(gate, outcome=SILENT)
+    gate.hold(GateSettings(BudgetSettings(per_second=0.5), BudgetSettings(capacity=100.0, per_second=0.25)))
+    assert gate.settings.agent.per_second == 0.5
+    assert (gate.tokens("a1", 2.0), gate.plane_tokens(4.0)) == (9.0, 99.0)
+    assert gate.tokens("a2", 2.0) == 10.0
+
+
 def history(retries: int, successes: int) -> RetryHistory:
     """Of so many retries of reads after a lost connection, the last `successes` of which succeeded."""
     told = RetryHistory()
@@ -124,6 +134,13 @@ def test_old_retries_count_half_after_fifty_more() -> None:
     record = told.of(READ, CommandErrorCode.TIMEOUT)
     assert round(record.successes, 9) == 0.5
     assert record.seen == 51
+
+
+def test_the_rate_is_the_share_of_those_that_succeeded() -> None:
+    told = RetryHistory()
+    for succeeded in (True, False, False, True):
+        told.record(READ, CommandErrorCode.TIMEOUT, succeeded=succeeded)
+    assert 0.49 < told.of(READ, CommandErrorCode.TIMEOUT).rate < 0.51
 
 
 def test_a_host_that_recovers_is_believed_again() -> None:

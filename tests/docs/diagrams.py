@@ -8,7 +8,7 @@ from itertools import count
 from seawall.core.breaker import Breaker, BreakerSettings, CircuitState, Permit
 from seawall.core.command import Command, Outcome, SafetyClass
 from seawall.core.dispatch import Dispatch, Park, Send, Step, Wait
-from seawall.core.errors import Circumstance, CircuitVerdict, CommandErrorCode
+from seawall.core.errors import CircuitVerdict, Circumstance, CommandErrorCode
 from seawall.core.retry import RetryPolicy
 
 _LATER = 1_000.0
@@ -82,9 +82,7 @@ def _outcomes() -> Iterator[tuple[CommandErrorCode | None, Circumstance]]:
 
 
 def _after(outcome: Outcome) -> Step:
-    command = Command(
-        "c", "o", "a", {}, SafetyClass.SAFE_READ, deadline=_LATER, waits_for_agent=True
-    )
+    command = Command("c", "o", "a", {}, SafetyClass.SAFE_READ, deadline=_LATER, waits_for_agent=True)
     dispatch = Dispatch(command, RetryPolicy())
     assert isinstance(dispatch.start(0.0), Send)
     return dispatch.on_outcome(outcome, 1.0, lambda: 0.5)

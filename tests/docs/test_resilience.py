@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from seawall.core.policy import PRESETS
-from seawall.simulator.scenario import shipped
+from seawall.simulator.scenario import parse, shipped
 from tests.docs.diagrams import circuit_diagram, dispatch_diagram
 
 FOLDER = Path(__file__).parents[2] / "docs" / "explain"
@@ -16,7 +16,7 @@ MOST_BYTES = 150_000
 
 def test_the_diagrams_are_those_of_the_core() -> None:
     drawn = re.findall(r"```mermaid\n(.*?)\n```", PAGE, re.DOTALL)
-    assert drawn == [circuit_diagram(), dispatch_diagram()]
+    assert drawn == [dispatch_diagram(), circuit_diagram()]
 
 
 def test_every_preset_is_described_with_its_values() -> None:
@@ -32,6 +32,11 @@ def test_every_preset_is_described_with_its_values() -> None:
 def test_every_scenario_is_named() -> None:
     for name in shipped():
         assert f"`{name}`" in PAGE
+
+
+def test_the_example_of_a_scenario_can_be_run() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert parse(example, "resilience.md").hosts == 10
 
 
 def test_every_picture_is_shown_and_small() -> None:

@@ -42,9 +42,7 @@ def recoveries(runs: Sequence[Figures]) -> list[float]:
     return [float("inf") if each.recovery_seconds is None else each.recovery_seconds for each in runs]
 
 
-@pytest.mark.parametrize(
-    ("name", "few"), [("overload", 4), ("dead", 20), ("dead-quiet", 40), ("outage", 1)]
-)
+@pytest.mark.parametrize(("name", "few"), [("overload", 4), ("dead", 20), ("dead-quiet", 40), ("outage", 1)])
 def test_A1_no_seed_amplifies_by_more_than_a_tenth(name: str, few: int) -> None:
     amplifications = [each.amplification for each in play(name, few)]
     failed = sum(each > 1.10 for each in amplifications)
@@ -105,7 +103,7 @@ def test_A5_one_probe_at_a_time(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "few", "window"), [("herd", 2, 1.0), ("outage", 2, 5.0)])
 def test_A5_agents_that_return_are_not_sent_a_burst(name: str, few: int, window: float) -> None:
-    # In one second the steady traffic of `outage` alone, 20/s in a Poisson process, comes near twice its mean by chance.
+    # In one second the steady traffic of `outage`, 20/s in a Poisson process, comes near twice its mean by chance.
     scenario = SCENARIOS[name]
     steady = scenario.hosts * scenario.traffic.per_second
     peaks = [peak(run(scenario, PRODUCTION, seed), window) / steady for seed in seeds(few)]

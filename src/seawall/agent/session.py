@@ -215,18 +215,20 @@ class AgentSession:
     def _obey(self, message: FromController) -> End | None:
         match message:
             case Execute():
-                age_seconds = self._age.of(message.sent_at, self._clock.now())
                 if message.epoch != self.epoch:
                     reason = f"epoch {message.epoch} is over, this session's is {self.epoch}"
                     self._complain(Complaint("execute", reason))
                 else:
-                    self._worker.execute(message, age_seconds)
+                    self._worker.execute(message, self._age.of(message.sent_at, self._clock.now()))
             case Acknowledge():
                 self._worker.acknowledge(message)
             case Cancel():
                 self._worker.cancel(message)
             case Ping():
-                self._age.of(message.sent_at, self._clock.now())
+                if (
+                    message.epoch == self.epoch
+                ):  # another controller's clock tells nothing of this one's frames
+                    self._age.of(message.sent_at, self._clock.now())
                 self._worker.ping(message)
             case Complaint():
                 _logger.warning("the controller did not understand a %s: %s", message.about, message.reason)

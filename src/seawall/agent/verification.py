@@ -18,6 +18,8 @@ from seawall.clock import Clock
 from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode, RetryRule, verdict
 
+QUIET_SECONDS = 5.0
+"""How long a call whose end was never seen may still be on its way into the Docker Engine."""
 GIVE_UP_SECONDS = 3600.0
 """After so long it is unknown what became of a change."""
 LOOK_SECONDS = 5.0
@@ -124,11 +126,8 @@ class Verification:
             if now >= give_up_at:
                 reason = f"after {GIVE_UP_SECONDS:g} s it still can't be told: {finding.reason}"
                 return self._unknown(case, verifier, target, reason)
-            settled_at = self._settled_at(case, verifier)
-            wake_at = min(now + delay, give_up_at)
-            if now < settled_at:
-                wake_at = min(wake_at, settled_at)
-            await self._clock.sleep_until(wake_at)
+            marks = (case.began + QUIET_SECONDS, self._settled_at(case, verifier), give_up_at)
+            await self._clock.sleep_until(min([now + delay, *(mark for mark in marks if mark > now)]))
             delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
 
     async def _look(self, case: Case, verifier: Verifier | None) -> tuple[Finding, Target | None]:
@@ -145,8 +144,12 @@ class Verification:
         if verifier is None:
             return Finding(Verdict.UNKNOWABLE, "nothing on the host tells what became of it"), target
         settled = self._clock.now() >= self._settled_at(case, verifier)
-        now = target.record if target is not None else None
-        return verifier.verify(Doubt(case.arguments, case.pre_image, now, settled)), target
+        record = target.record if target is not None else None
+        finding = verifier.verify(Doubt(case.arguments, case.pre_image, record, settled))
+        if finding.verdict is Verdict.APPLIED and self._clock.now() < case.began + QUIET_SECONDS:
+            # What is seen may be another's doing, while our own call is still on its way: it must not come later.
+            return Finding(Verdict.UNDECIDED, f"{finding.reason}, but Docker may still be at it"), target
+        return finding, target
 
     def _settled_at(self, case: Case, verifier: Verifier | None) -> float:
         return case.began + (verifier.settle_seconds(case.arguments, case.pre_image) if verifier else 0.0)

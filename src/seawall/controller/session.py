@@ -77,6 +77,7 @@ class GatewaySession:
         self._beat_due: Deadline | None = None
         self._proved = False
         self._life: asyncio.Future[bool] | None = None
+        self._life_asked = 0
 
     @property
     def missed_pings(self) -> int:
@@ -151,12 +152,13 @@ class GatewaySession:
             self._outgoing.acknowledge(sequence, up_to)
 
     async def lives(self) -> bool:
-        """See `AgentSession.lives`: whether anything comes from it within LIFE_SECONDS of a ping."""
+        """See `AgentSession.lives`: by the answer to a ping of now, in LIFE_SECONDS. Other frames may be late ones."""
         if self._ended:
             return False
         if self._life is None:
             self._life = self._loop.create_future()
             self._ping()
+            self._life_asked = self._sequence
         life = self._life
         due = self._deadlines.add(self._clock.now() + LIFE_SECONDS, partial(self._answer_life, False))
         try:
@@ -177,8 +179,6 @@ class GatewaySession:
             return False
         self.heard_at = self._clock.now()
         self._frames_heard += 1
-        if self._life is not None:
-            self._answer_life(True)
         try:
             message = decode_from_agent(frame)
         except BadFrame as error:
@@ -304,7 +304,7 @@ class GatewaySession:
         self._sequence += 1
         self._unanswered += 1
         self._ping_sent_at = now = self._clock.now()
-        self._outgoing.post(Ping(self._sequence, self._sequence % DOCKER_EVERY == 0, now))
+        self._outgoing.post(Ping(self._sequence, self._sequence % DOCKER_EVERY == 0, now, self.epoch))
 
     def _answer_life(self, lives: bool) -> None:
         life, self._life = self._life, None
@@ -316,6 +316,8 @@ class GatewaySession:
             self._support.stale_frames += 1
             return
         self._unanswered = self._sequence - pong.sequence
+        if pong.sequence >= self._life_asked:
+            self._answer_life(True)
         if not self._unanswered:
             self.latency_seconds = self.heard_at - self._ping_sent_at
         self._note_signs(pong)

@@ -13,7 +13,7 @@ _DECREASE_PAUSE_SECONDS = 1.0
 _REMEMBERED_SECONDS = 60.0
 
 
-class LearntLimit(Struct, eq=False):
+class LearntLimit(Struct, eq=False, gc=False):
     """A limit between `smallest` and `largest`. Time is monotonic seconds, given by the caller."""
 
     value: float

@@ -36,7 +36,7 @@ class Panel(Struct, frozen=True):
 
 
 def draw(play: Play, panels: Sequence[Panel], file: Path) -> None:
-    """Write the picture; the ending of the file names its format. Raises OSError, and ValueError for a format unknown."""
+    """Write the picture; the file's ending names its format. Raises OSError, and ValueError for an unknown format."""
     # A back-end without a screen, and without matplotlib's global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

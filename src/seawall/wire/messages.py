@@ -146,6 +146,7 @@ class Ping(Struct, frozen=True, tag="ping"):
     sequence: int
     docker: bool = False
     sent_at: float = 0.0
+    epoch: int = 0
 
 
 class HostVitals(Struct, frozen=True):
