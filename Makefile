@@ -14,9 +14,10 @@ SIMULATE ?=
 UP_ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+MUTANTS_ARGS ?=
 SOAK_ARGS ?=
 
-.PHONY: help setup up check test soak lint format types arch bench pictures lock clean
+.PHONY: help setup up check test mutants soak lint format types arch bench pictures lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -47,6 +48,9 @@ soak: export SEAWALL_KILLS ?= 2000
 soak: export SEAWALL_DOCKER_FAULTS ?= 300
 soak: setup ## The tests of delivery ten times as often and more; takes hours, ends with its figures
 	$(BIN)/pytest -n auto --timeout=86400 tests/simulation tests/chaos $(SOAK_ARGS)
+
+mutants: setup ## Small errors put into the core one by one: its tests notice nine of ten, or it fails; takes minutes
+	$(BIN)/python scripts/mutants.py $(MUTANTS_ARGS)
 
 lint: setup ## Style and likely bugs
 	$(BIN)/ruff check .

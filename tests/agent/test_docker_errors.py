@@ -106,7 +106,7 @@ async def test_a_500_to_a_change_is_about_this_container(
 ) -> None:
     double.answers[request_line] = says(500, "port is already allocated")
     failure = await failure_of(CHANGES[request_line](docker))
-    assert verdict_of(failure) == (code.DOCKER_ERROR, when.DOCKER_REFUSED)
+    assert verdict_of(failure) == (code.DOCKER_ERROR, when.DOCKER_ERRED)
     assert "web" in failure.message
     assert "port is already allocated" in failure.message
 

@@ -6,11 +6,13 @@ import asyncio
 
 import pytest
 
+from seawall.agent.failure import DockerFailure
 from seawall.agent.ledger import State
 from seawall.agent.operations.registry import RUNNERS
 from seawall.agent.operations.runner import Execution
 from seawall.agent.operations.verification import Doubt, Finding, Verdict, Verifier
 from seawall.agent.verification import QUIET_SECONDS
+from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.testing.docker import Fault, Latency
 from tests.agent.controller_double import until
 from tests.agent.worker_bench import held, last, opened, sick, slow, state_of, summary
@@ -43,6 +45,28 @@ async def test_incident_3_an_effect_whose_answer_was_lost_is_a_success_that_says
     assert isinstance(answer.response, dict)
     assert answer.response["verified"] is True
     assert len(bench.docker.effects) == 1
+
+
+async def test_a_change_that_docker_answered_with_500_and_did_all_the_same_is_a_success_at_once() -> None:
+    failure = DockerFailure(
+        CommandErrorCode.DOCKER_ERROR, Circumstance.DOCKER_ERRED, "transport is closing", 500
+    )
+
+    async def restarted(execution: Execution) -> object:
+        await RUNNERS["container_restart"](execution)
+        raise failure
+
+    bench = await opened(runners={"container_restart": restarted})
+    answer = await bench.answer(bench.give("container_restart", container="web"))
+    assert (summary(answer), answer.recorded) == ((None, "none"), True)
+    assert len(bench.docker.effects) == 1
+
+
+async def test_a_change_that_docker_answered_with_500_and_did_not_do_has_failed_at_once() -> None:
+    bench = await opened(runners=sick("container_restart", Fault.SERVER_ERROR))
+    answer = await bench.answer(bench.give("container_restart", container="web"))
+    assert (summary(answer), answer.recorded) == (("docker_error", "docker_refused"), True)
+    assert bench.docker.effects == []
 
 
 async def test_what_was_not_applied_is_void_and_the_next_attempt_begins_it() -> None:

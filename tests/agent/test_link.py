@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from seawall.agent.app import run_agent
@@ -527,10 +528,30 @@ async def test_a_command_that_was_held_up_on_the_way_does_not_begin(authority: C
         visit = await host.controller.visit()
         await visit.challenge()
         await visit.receive()
-        await visit.send(Welcome(1, 60.0, sent_at=500.0))
+        await visit.send(Welcome(1, 60.0, heard_at=500.0))
         await until(lambda: host.link.connected)
         await host.clock.advance(31.0)
         await visit.send(execute("container_restart", 1, sent_at=500.5, container="web"))
+        late = await visit.receive()
+        assert isinstance(late, Completed)
+        assert (late.code, late.recorded) == ("deadline_exceeded", True)
+        assert host.docker.effects == []
+
+
+async def test_a_command_that_was_held_up_together_with_the_welcome_does_not_begin(
+    authority: CertificateAuthority,
+) -> None:
+    async with hosting(authority) as host:
+        visit = await host.controller.visit()
+        await visit.challenge()
+        await visit.receive()
+        await host.clock.advance(14.0)
+        await visit.send(Welcome(1, 60.0, heard_at=500.0))
+        await until(lambda: host.link.connected)
+        held_up = msgspec.structs.replace(
+            execute("container_restart", 1, sent_at=500.5, container="web"), remaining_seconds=10.0
+        )
+        await visit.send(held_up)
         late = await visit.receive()
         assert isinstance(late, Completed)
         assert (late.code, late.recorded) == ("deadline_exceeded", True)

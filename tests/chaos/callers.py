@@ -90,7 +90,7 @@ class Callers:
             await asyncio.sleep(_AGAIN_SECONDS)
         command_id = str(answer.json()["command_id"])
         if intent.command_id not in (None, command_id):
-            intent.turned_away.append(intent.command_id)
+            intent.renamed.append(intent.command_id)
         intent.command_id = command_id
 
     async def _request(

@@ -45,8 +45,8 @@ class Intent:
     """Whether its cancellation is asked for, once it is accepted."""
     command_id: str | None = None
     """Of the latest 2xx that the caller has had."""
-    turned_away: list[str] = field(default_factory=list)
-    """Commands of earlier 2xx, which the plane then turned away unsent: their key was free again."""
+    renamed: list[str] = field(default_factory=list)
+    """Commands that an earlier 2xx gave to this key: the key has to stay with the first."""
     told: list[str] = field(default_factory=list)
     """The final states that callers were shown, in order."""
 
@@ -117,9 +117,7 @@ def judge(
             found.lies.append(f"{intent.key}: {intent.command_id} was accepted and is gone")
             continue
         found.lies += [
-            f"{intent.key} became {intent.command_id} although {each} was not turned away"
-            for each in intent.turned_away
-            if records[each]["state"] != "REJECTED"
+            f"{intent.key} became {intent.command_id} although it was {each}" for each in intent.renamed
         ]
         state, count = str(record["state"]), effects(intent)
         found.states[state] = found.states.get(state, 0) + 1

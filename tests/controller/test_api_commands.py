@@ -198,22 +198,39 @@ def test_retry_after_is_whole_seconds_never_early_and_at_least_one(seconds: floa
 
 
 @pytest.mark.asyncio
-async def test_too_many_open_commands_are_503_and_leave_the_others_alone(tmp_path: Path) -> None:
+async def test_too_many_commands_at_once_are_rejected_and_leave_the_others_alone(tmp_path: Path) -> None:
     async with api_plane(tmp_path) as plane:
         session = plane.attach()
         session.hold = asyncio.Event()
         posts = [asyncio.create_task(plane.post(f"{COMMANDS}?wait=600", READ)) for _ in range(30)]
-        turned_away = []
+        rejected = []
         for finished in asyncio.as_completed(posts):
-            turned_away.append(await finished)
-            if len(turned_away) == 6:
+            rejected.append((await finished).json())
+            if len(rejected) == 6:
                 break
-        for answer in turned_away:
-            is_problem(answer, 503, "bulkhead_full")
-            assert int(answer.headers["retry-after"]) >= 1
+        for record in rejected:
+            assert (record["state"], record["error_code"]) == ("REJECTED", "bulkhead_full")
+            assert record["retry_after_seconds"] > 0
         session.hold.set()
         answers = await asyncio.gather(*posts)
-        assert sorted(answer.status_code for answer in answers) == [200] * 24 + [503] * 6
+        states = sorted(answer.json()["state"] for answer in answers)
+        assert states == ["REJECTED"] * 6 + ["SUCCEEDED"] * 24
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_was_accepted_keeps_its_key_even_if_it_is_rejected_later(tmp_path: Path) -> None:
+    async with api_plane(tmp_path) as plane:
+        session = plane.attach()
+        session.hold = asyncio.Event()
+        filling = [asyncio.create_task(plane.post(f"{COMMANDS}?wait=600", READ)) for _ in range(24)]
+        await plane.clock.settle()
+        key = {"Idempotency-Key": "k-1"}
+        rejected = (await plane.post(f"{COMMANDS}?wait=600", READ, headers=key)).json()
+        assert rejected["state"] == "REJECTED"
+        session.hold.set()
+        await asyncio.gather(*filling)
+        again = (await plane.post(f"{COMMANDS}?wait=600", READ, headers=key)).json()
+        assert (again["command_id"], again["state"]) == (rejected["command_id"], "REJECTED")
 
 
 @pytest.mark.asyncio

@@ -224,17 +224,17 @@ async def test_a_question_that_is_not_answered_is_given_up_in_its_time() -> None
         assert (await question).code is CommandErrorCode.TIMEOUT
 
 
-async def test_every_frame_by_which_age_is_told_says_when_it_was_sent() -> None:
+async def test_every_frame_by_which_age_is_told_says_when_it_was_sent_or_its_hello_heard() -> None:
     async with running() as plane:
         peer = await plane.connect()
-        assert peer.welcome.sent_at == plane.clock.now()
+        assert peer.welcome.heard_at == plane.clock.now()
         await plane.clock.advance(3.0)
         attempt = plane.exchange()
         assert (await peer.expect(Execute)).sent_at == plane.clock.now()
         attempt.cancel()
         await plane.clock.advance(8.0)
         ping = await peer.expect(Ping)
-        assert peer.welcome.sent_at < ping.sent_at <= plane.clock.now()
+        assert peer.welcome.heard_at < ping.sent_at <= plane.clock.now()
 
 
 # Acknowledgements

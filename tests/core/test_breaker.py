@@ -80,6 +80,14 @@ def test_a_new_circuit_is_closed_and_has_nothing_to_remember() -> None:
     assert breaker.rejection(0.0) is None
 
 
+def test_a_program_may_say_since_when_it_is_open() -> None:
+    breaker = new_breaker()
+    breaker.put(OPEN, 100.0, opened_at=90.0)
+    assert (breaker.opened_at, breaker.admits_at) == (90.0, 120.0)
+    breaker.put(OPEN, 100.0)
+    assert (breaker.opened_at, breaker.admits_at) == (100.0, 130.0)
+
+
 def test_incident_20_successes_between_do_not_hide_a_host_that_fails_half_of_the_time() -> None:
     breaker = new_breaker()
     play(breaker, "+-" * 5)
@@ -107,6 +115,10 @@ def test_open_rejects_and_says_for_how_long() -> None:
     assert breaker.acquire(10.0, LEASE_SECONDS) == Rejection(20.0)
     assert breaker.rejection(10.0) == Rejection(20.0)
     assert breaker.opened_at == 0.0
+
+
+def test_while_it_is_open_the_failures_that_opened_it_can_be_seen() -> None:
+    assert opened().window.failures == 5
 
 
 def test_it_wakes_when_the_open_time_is_over_and_not_before() -> None:
@@ -143,6 +155,14 @@ def test_a_healthy_minute_takes_back_one_doubling() -> None:
     assert breaker.state is CLOSED
     play(breaker, "-----", 160.0 + 60.0)
     assert breaker.admits_at - 220.0 == 60.0
+
+
+def test_a_healthy_minute_counts_once_however_often_one_looks() -> None:
+    breaker = half_open(now=100.0)
+    play(breaker, "-", 100.0)
+    breaker.wake(160.0)
+    play(breaker, "++", 160.0)
+    assert [breaker.clean(now) for now in (219.0, 221.0, 222.0, 279.0, 280.0)] == [False] * 4 + [True]
 
 
 def test_after_enough_healthy_minutes_the_open_time_is_the_first_again() -> None:

@@ -215,7 +215,7 @@ def test_a_host_that_may_take_more_than_the_usual_most_is_not_cut_down_to_it() -
 def test_the_limits_that_hold_unless_somebody_says_otherwise() -> None:
     assert BulkheadLimits() == BulkheadLimits(8, 16, reserved=0, bulk=0, smallest=1, largest=0)
     assert host_limits() == BulkheadLimits(8, 16, reserved=2, bulk=2, smallest=1, largest=32)
-    assert PLANE_LIMITS == BulkheadLimits(2_048, 8_192, reserved=256, bulk=1_024)
+    assert BulkheadLimits(2_048, 8_192, reserved=256, bulk=1_024) == PLANE_LIMITS
 
 
 def test_who_is_turned_away_learns_when_those_before_will_be_done() -> None:

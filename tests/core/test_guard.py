@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seawall.core.breaker import BreakerSettings, CircuitState
+from seawall.core.bulkhead import host_limits
 from seawall.core.command import Command, Domain, Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.core.events import CircuitChanged
@@ -301,6 +302,64 @@ def test_a_circuit_in_shadow_changes_says_so_and_refuses_nothing() -> None:
     assert attempt(guards, SILENT, now=1.0) == []
     recovery = [change.target for _ in range(2) for change in attempt(guards, DONE, now=40.0)]
     assert recovery == [CircuitState.HALF_OPEN, CircuitState.CLOSED]
+
+
+@pytest.mark.parametrize("domain", Domain)
+def test_a_guard_is_closed_unless_one_of_its_circuits_is_not(domain: Domain) -> None:
+    guard = Guards[None]().of(AGENT)
+    assert guard.closed is True
+    guard.breaker(domain)
+    assert guard.closed is True
+    guard.breaker(domain).put(CircuitState.OPEN, 0.0)
+    assert guard.closed is False
+
+
+def test_new_settings_hold_at_once_for_circuits_and_for_the_bulkheads_to_come() -> None:
+    guards: Guards[None] = Guards()
+    early = guards.of(AGENT)
+    attempt(guards, SILENT)
+    guards.hold(BreakerSettings(failure_threshold=2), host_limits(in_flight=3, queue=6))
+    assert [change.target for change in attempt(guards, SILENT)] == [CircuitState.OPEN]
+    assert early.bulkhead.limits.in_flight == 8
+    assert guards.of("agent-2").bulkhead.limit == 3
+
+
+def test_an_agent_that_left_the_fleet_is_forgotten_with_its_circuits() -> None:
+    guards: Guards[None] = Guards()
+    for _ in range(5):
+        attempt(guards, SILENT)
+    guards.evict(AGENT)
+    assert len(guards) == 0
+
+
+def test_what_was_under_way_to_an_agent_that_left_tells_its_successor_nothing() -> None:
+    guards: Guards[None] = Guards()
+    former = guards.of(AGENT)
+    late = former.acquire(PING, 0.0, 35.0)
+    assert isinstance(late, Pass)
+    guards.evict(AGENT)
+    successor = guards.of(AGENT)
+    assert list(successor.record(late, SILENT, 1.0, middle)) == []
+    assert successor.breakers == []
+
+
+def test_to_forget_who_is_not_there_makes_nothing_stale() -> None:
+    guards: Guards[None] = Guards()
+    guard = guards.of(AGENT)
+    permits = guard.acquire(PING, 0.0, 35.0)
+    assert isinstance(permits, Pass)
+    guards.evict("agent-2")
+    guard.record(permits, SILENT, 1.0, middle)
+    assert guard.breaker(Domain.AGENT).window.failures == 1
+
+
+def test_a_permit_given_after_a_breaker_was_dropped_counts() -> None:
+    guards: Guards[None] = Guards()
+    attempt(guards, SILENT, now=0.0)
+    attempt(guards, DONE, now=61.0)
+    assert len(guards) == 0
+    attempt(guards, SILENT, now=62.0)
+    assert guards.of(AGENT).breaker(Domain.AGENT).window.failures == 1
 
 
 def test_permits_are_taken_all_or_none() -> None:

@@ -30,6 +30,12 @@ def test_I4_an_outbox_dropped_on_reconnect() -> None:
     assert broken(tale) == ["I4"]
 
 
+def test_I4_a_loss_of_the_ledger_doesnt_excuse_what_the_next_one_proved() -> None:
+    tale = Tale().accepted().fault(FaultKind.LEDGER_LOST, Place.AGENT).effect()
+    tale.result(CommandErrorCode.OUTCOME_UNKNOWN, agent="", digest="").committed(CommandState.UNKNOWN)
+    assert broken(tale.done().acknowledged().healed().ended(300.0)) == ["I4"]
+
+
 def test_I4_an_acknowledgement_before_the_commit() -> None:
     tale = Tale().accepted().effect().done().acknowledged().result().committed(CommandState.SUCCEEDED)
     assert broken(tale) == ["I4"]

@@ -48,7 +48,7 @@ async def test_effects_are_on_record_and_looking_is_none() -> None:
         (Fault.UNREACHABLE, (CommandErrorCode.DOCKER_ERROR, Circumstance.DOCKER_UNREACHABLE)),
         (Fault.PERMISSION, (CommandErrorCode.PERMISSION_DENIED, Circumstance.NONE)),
         (Fault.BROKEN_BEFORE, (CommandErrorCode.DOCKER_ERROR, Circumstance.DOCKER_FAILED)),
-        (Fault.SERVER_ERROR, (CommandErrorCode.DOCKER_ERROR, Circumstance.DOCKER_REFUSED)),
+        (Fault.SERVER_ERROR, (CommandErrorCode.DOCKER_ERROR, Circumstance.DOCKER_ERRED)),
     ],
 )
 async def test_a_fault_before_the_effect_has_none(

@@ -149,9 +149,6 @@ class Changes:
             self._abandon(job, not_begun(text))
         return {job.task for job in self._jobs.values() if job.task is not None}
 
-    def _not_begun(self) -> list[Job]:
-        return [job for job in self._jobs.values() if job.phase in (Phase.WAITING, Phase.RESOLVING)]
-
     async def close(self) -> None:
         """Leave what is under way as it is in the ledger: the next process finds out what became of it."""
         for job in list(self._jobs.values()):
@@ -164,6 +161,9 @@ class Changes:
         self._outbox.close()
 
     # How an attempt is taken on
+
+    def _not_begun(self) -> list[Job]:
+        return [job for job in self._jobs.values() if job.phase in (Phase.WAITING, Phase.RESOLVING)]
 
     def _begin(self, message: Execute, entry: Entry | None, remaining: float) -> None:
         order = self._intake.check(message)
@@ -182,8 +182,7 @@ class Changes:
         if not self._ledger.has_room:
             self._attempts.tell(message, no_room(message))
             return
-        job = Job(message, order)
-        full = self._admission.enter(job)
+        full = self._admission.enter(job := Job(message, order))
         if full is not None:
             self._record(message, full)
             return

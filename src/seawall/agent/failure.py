@@ -98,12 +98,18 @@ class Request(Struct, frozen=True):
         )
 
     def _answered(self, status: int, text: str) -> DockerFailure:
-        refused = status < _SERVER_ERROR or (self.changes and not _BAD_GATEWAY <= status <= _GATEWAY_TIMEOUT)
+        about_this = status < _SERVER_ERROR or (
+            self.changes and not _BAD_GATEWAY <= status <= _GATEWAY_TIMEOUT
+        )
+        circumstance = Circumstance.DOCKER_FAILED
+        if about_this:
+            refused = status < _SERVER_ERROR
+            circumstance = Circumstance.DOCKER_REFUSED if refused else Circumstance.DOCKER_ERRED
         said = f"Docker answered {status} when asked to {self.purpose}: {_quote(text)}"
         return DockerFailure(
             CommandErrorCode.DOCKER_ERROR,
-            Circumstance.DOCKER_REFUSED if refused else Circumstance.DOCKER_FAILED,
-            f"{said}. {self._advice(status) if refused else self._doubt()}",
+            circumstance,
+            f"{said}. {self._advice(status) if about_this else self._doubt()}",
             status,
         )
 

@@ -104,6 +104,7 @@ class AgentSession:
         self._instance = instance
         self._term = 0
         self._age = FrameAge()
+        self._hello_at = 0.0
         self._session = Session()
         self._outbox: deque[bytes] = deque()
         self._filled = asyncio.Event()
@@ -225,10 +226,9 @@ class AgentSession:
             case Cancel():
                 self._worker.cancel(message)
             case Ping():
-                if (
-                    message.epoch == self.epoch
-                ):  # another controller's clock tells nothing of this one's frames
-                    self._age.of(message.sent_at, self._clock.now())
+                # Another controller's clock tells nothing of this one's frames.
+                if message.epoch == self.epoch:
+                    self._age.note(message.sent_at, self._clock.now())
                 self._worker.ping(message)
             case Complaint():
                 _logger.warning("the controller did not understand a %s: %s", message.about, message.reason)
@@ -269,6 +269,7 @@ class AgentSession:
             )
         except ValueError as error:
             raise ProtocolError(str(error)) from error
+        self._hello_at = self._clock.now()
         self.send(
             Hello(
                 agent_id=self._identity.agent_id,
@@ -294,7 +295,7 @@ class AgentSession:
         heartbeat = welcome.heartbeat_seconds
         if not _SHORTEST_HEARTBEAT_SECONDS <= heartbeat <= _LONGEST_HEARTBEAT_SECONDS:
             raise ProtocolError(f"a heartbeat every {heartbeat} s is none")
-        self._age.of(welcome.sent_at, self._clock.now())
+        self._age.note(welcome.heard_at, self._clock.now())
         # Nothing is executed or sent in a session that the ledger doesn't know of.
         await self._worker.begin_session(welcome.epoch, self._term, welcome.acknowledged_up_to)
         self.epoch = welcome.epoch

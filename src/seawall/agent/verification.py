@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seawall.agent.answers import described, failed
 from seawall.agent.docker import Docker
@@ -46,6 +47,11 @@ class Case(Struct):
     failure: Outcome | None
     timeout_seconds: float
     progress: Callable[[str], None]
+
+    @property
+    def answered(self) -> bool:
+        """Whether Docker is through with the call: it has answered, if only with an error of its own."""
+        return self.failure is not None and self.failure.circumstance is Circumstance.DOCKER_ERRED
 
     @property
     def interim(self) -> Outcome:
@@ -146,12 +152,15 @@ class Verification:
         settled = self._clock.now() >= self._settled_at(case, verifier)
         record = target.record if target is not None else None
         finding = verifier.verify(Doubt(case.arguments, case.pre_image, record, settled))
-        if finding.verdict is Verdict.APPLIED and self._clock.now() < case.began + QUIET_SECONDS:
+        quiet = case.answered or self._clock.now() >= case.began + QUIET_SECONDS
+        if finding.verdict is Verdict.APPLIED and not quiet:
             # What is seen may be another's doing, while our own call is still on its way: it must not come later.
             return Finding(Verdict.UNDECIDED, f"{finding.reason}, but Docker may still be at it"), target
         return finding, target
 
     def _settled_at(self, case: Case, verifier: Verifier | None) -> float:
+        if case.answered:
+            return case.began
         return case.began + (verifier.settle_seconds(case.arguments, case.pre_image) if verifier else 0.0)
 
     def _concluded(self, case: Case, finding: Finding) -> Outcome | None:
@@ -165,6 +174,8 @@ class Verification:
                 f"{case.about} failed: {finding.reason}",
                 circumstance=Circumstance.DOCKER_REFUSED,
             )
+        if finding.verdict is Verdict.NOT_APPLIED and case.answered and case.failure is not None:
+            return replace(case.failure, circumstance=Circumstance.DOCKER_REFUSED)
         if finding.verdict is Verdict.NOT_APPLIED:
             failure = case.failure
             by_docker = failure is not None and failure.code is not CommandErrorCode.AGENT_ERROR

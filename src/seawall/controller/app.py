@@ -30,6 +30,7 @@ from seawall.controller.settings import Address, ControllerSettings
 from seawall.controller.transitions import TransitionRecorder
 from seawall.core.events import Event
 from seawall.core.guard import Guards
+from seawall.core.pace import Pace
 from seawall.core.retry_gate import RetryGate
 from seawall.engine.commands import Commands
 from seawall.engine.dispatcher import Dispatcher
@@ -103,7 +104,7 @@ class Controller:
         self.gate = RetryGate()
         self.transitions = TransitionRecorder(store, clock)
         self._subscribers: list[Subscriber] = []
-        self.fleet = Fleet(self.guards, clock, self.emit)
+        self.fleet = Fleet(self.guards, clock, self.emit, Pace())
         self.gateway = Gateway(
             *(store, self.fleet, self.bus, clock, authority, controller_id, term, settings.heartbeat_seconds)
         )

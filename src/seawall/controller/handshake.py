@@ -123,7 +123,7 @@ class Handshakes(SessionSupport):
         late = self.deadlines.add(now + HANDSHAKE_SECONDS, lambda: self._too_late(socket))
         try:
             await socket.open()
-            nonce, hello = await self._hello(socket)
+            nonce, hello, heard_at = await self._hello(socket)
             self._silent.pop(socket, None)
             self._proving += 1
             try:
@@ -131,7 +131,7 @@ class Handshakes(SessionSupport):
                     record = self._prove(socket, nonce, hello)
                 await self._refuse_clone(record, hello)
                 async with self._proofs:
-                    return await self._grant(socket, record, hello)
+                    return await self._grant(socket, record, hello, heard_at)
             finally:
                 self._proving -= 1
         except Refused as refusal:
@@ -150,10 +150,10 @@ class Handshakes(SessionSupport):
         retry = HANDSHAKE_SECONDS * (1 + self.clock.dice())
         self.spawn(socket.close("the handshake took too long", retry))
 
-    async def _hello(self, socket: SessionSocket) -> tuple[bytes, Hello]:
+    async def _hello(self, socket: SessionSocket) -> tuple[bytes, Hello, float]:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         socket.send(Challenge(nonce, self._controller_id, self._term, self.clock.wall().isoformat()))
-        frame = await socket.receive()
+        frame, heard_at = await socket.receive(), self.clock.now()
         if frame is None:
             raise ConnectionResetError
         try:
@@ -164,7 +164,7 @@ class Handshakes(SessionSupport):
             raise Refused(f"a hello was expected: {error}", _NOT_UNDERSTOOD_RETRY_SECONDS) from error
         if not isinstance(message, Hello):
             raise ConnectionResetError  # It said goodbye.
-        return nonce, message
+        return nonce, message, heard_at
 
     def _prove(self, socket: SessionSocket, nonce: bytes, hello: Hello) -> AgentRecord:
         """The agent that this is beyond doubt."""
@@ -208,7 +208,9 @@ class Handshakes(SessionSupport):
         self.spawn(current.close(_QUARANTINED, _QUARANTINE_RETRY_SECONDS))
         raise Refused(_QUARANTINED, _QUARANTINE_RETRY_SECONDS)
 
-    async def _grant(self, socket: SessionSocket, record: AgentRecord, hello: Hello) -> GatewaySession:
+    async def _grant(
+        self, socket: SessionSocket, record: AgentRecord, hello: Hello, heard_at: float
+    ) -> GatewaySession:
         if socket.closing:
             raise ConnectionResetError
         updated = msgspec.structs.replace(
@@ -230,7 +232,7 @@ class Handshakes(SessionSupport):
         updated.epoch = grant.epoch
         if grant.amnesia:
             self._note_amnesia(updated, grant)
-        return self._open(socket, updated, hello.instance, grant)
+        return self._open(socket, updated, hello.instance, grant, heard_at)
 
     def _note_amnesia(self, record: AgentRecord, grant: SessionGrant) -> None:
         self.amnesias += 1
@@ -247,7 +249,12 @@ class Handshakes(SessionSupport):
         self.bus.publish(Notice("agent_amnesia", record.agent_id, None, content))
 
     def _open(
-        self, socket: SessionSocket, record: AgentRecord, instance: str, grant: SessionGrant
+        self,
+        socket: SessionSocket,
+        record: AgentRecord,
+        instance: str,
+        grant: SessionGrant,
+        heard_at: float,
     ) -> GatewaySession:
         """Attach the session. Nothing waits in here: what was checked above still holds where it is checked again."""
         if socket.closing:
@@ -261,7 +268,7 @@ class Handshakes(SessionSupport):
         if current is not None and current.epoch > record.epoch:
             raise Refused("a newer session of this agent is open already", _REPLACED_RETRY_SECONDS)
         session = GatewaySession(record.agent_id, record.epoch, instance, socket, self)
-        socket.send(Welcome(record.epoch, self.heartbeat_seconds, grant.acknowledged_up_to, self.clock.now()))
+        socket.send(Welcome(record.epoch, self.heartbeat_seconds, grant.acknowledged_up_to, heard_at))
         self.fleet.learn(record)
         replaced = self.fleet.attach(session)
         if replaced is not None:

@@ -43,7 +43,9 @@ class Circumstance(Enum):
     HEARD = "heard"
     """It was sent, and the agent's heartbeats went on arriving."""
     DOCKER_REFUSED = "docker_refused"
-    """The Docker Engine answered, and its answer is about this request (4xx, or 500 to a change)."""
+    """The Docker Engine answered, and its answer is about this request: nothing was done (4xx)."""
+    DOCKER_ERRED = "docker_erred"
+    """The Docker Engine answered a change with 500: it may have done it, or part of it, all the same."""
     DOCKER_UNREACHABLE = "docker_unreachable"
     """No connection to the Docker Engine could be made, so it provably did nothing."""
     DOCKER_FAILED = "docker_failed"
@@ -120,6 +122,7 @@ _TABLE: dict[tuple[CommandErrorCode, Circumstance], Verdict] = {
     (_code.AGENT_ERROR, _when.NONE): Verdict(_good, _neutral, _no, _no),
     (_code.AGENT_ERROR, _when.NOT_APPLIED): Verdict(_good, _neutral, _yes, _yes),
     (_code.DOCKER_ERROR, _when.NONE): Verdict(_good, _good, _no, _no),
+    (_code.DOCKER_ERROR, _when.DOCKER_ERRED): Verdict(_good, _good, _no, _no, may_have_run=True),
     (_code.DOCKER_ERROR, _when.DOCKER_UNREACHABLE): Verdict(_good, _bad, _yes, _yes),
     (_code.DOCKER_ERROR, _when.DOCKER_FAILED): Verdict(_good, _bad, _yes, _no, may_have_run=True),
     (_code.DOCKER_ERROR, _when.REGISTRY_UNREACHABLE): Verdict(_good, _good, _yes, _yes, registry=_bad),

@@ -262,6 +262,7 @@ class Commands:
         now = self._clock.now()
         result = Dispatch(command, None).end(refused, now)
         apply_result(record, result, record.accepted_at)
+        record.idempotency_key = None
         last_known = self._dispatcher.last_known_for(record)
         if last_known is not None:
             last_known.serve(record, result.circumstance)

@@ -225,6 +225,8 @@ class Dispatcher:
         self._bus.publish(Notice("accepted", kept.agent_id, kept.command_id, command_document(kept)))
         if not fresh:
             return kept
+        if self._fleet.pace is not None:
+            self._fleet.pace.asked(self._clock.now())
         self.settlement.watermarks.open(agent_id, kept.sequence)
         if self._backlog.waiting(agent_id) or agent_id in self._taking_up:
             # What was open before goes first, so that the order of a container's commands holds.

@@ -13,6 +13,7 @@ from seawall.core.command import Attempt, Command, Domain, Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.core.events import CircuitChanged
 from seawall.core.guard import Guards
+from seawall.core.pace import Pace
 from seawall.engine.drive import Slot
 from seawall.engine.ports import Subscriber
 from seawall.engine.records import AgentRecord
@@ -107,7 +108,11 @@ class AgentSession(Protocol):
 class Fleet:
     """`ports.Link` over the sessions of connected agents. One loop owns it; no method waits for another session."""
 
-    def __init__(self, guards: Guards[Slot], clock: Clock, emit: Subscriber) -> None:
+    def __init__(
+        self, guards: Guards[Slot], clock: Clock, emit: Subscriber, pace: Pace | None = None
+    ) -> None:
+        self.pace = pace
+        """How fast what has waited for its agents goes out; None lets all of it go at once."""
         self._guards = guards
         self._clock = clock
         self._emit = emit
@@ -131,6 +136,7 @@ class Fleet:
         record = self._agents.pop(agent_id, None)
         if record is not None and self._ids_by_name.get(record.name) == agent_id:
             del self._ids_by_name[record.name]
+        self._guards.evict(agent_id)
         return self._sessions.get(agent_id)
 
     def find(self, name_or_id: str) -> AgentRecord | None:
@@ -199,9 +205,13 @@ class Fleet:
         return await session.exchange(command, attempt)
 
     async def connected(self, agent_id: str, until: float) -> None:
-        """See `ports.Link.connected`."""
-        if agent_id in self._sessions:
-            return
+        """See `ports.Link.connected`. Those that waited go one after the other, at the fleet's pace."""
+        while agent_id not in self._sessions and self._clock.now() < until:
+            await self._arrival(agent_id, until)
+            if self.pace is not None and agent_id in self._sessions:
+                await self._clock.sleep_until(min(self.pace.turn(self._clock.now()), until))
+
+    async def _arrival(self, agent_id: str, until: float) -> None:
         arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._arrivals.setdefault(agent_id, {})[arrival] = None
         timer = self._clock.call_at(until, arrival.cancel)

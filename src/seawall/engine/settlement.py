@@ -10,7 +10,6 @@ import msgspec
 from seawall.clock import Clock
 from seawall.core.command import Command, CommandResult, CommandState, Outcome, Source
 from seawall.core.dispatch import Dispatch
-from seawall.core.errors import CommandErrorCode
 from seawall.core.events import CommandSettled
 from seawall.engine.fleet import Fleet, LedgerResult
 from seawall.engine.last_known import LastKnown
@@ -172,13 +171,3 @@ def apply_result(record: CommandRecord, result: CommandResult, finished_at: date
     record.finished_at = finished_at
     record.recorded = result.recorded
     record.stopped_by = result.stopped_by.value if result.stopped_by is not None else None
-    if never_admitted(result):
-        record.idempotency_key = None
-
-
-def never_admitted(result: CommandResult) -> bool:
-    """Whether the command was turned away before anything was sent; its idempotency key is then free again."""
-    return result.state is CommandState.REJECTED and result.error_code in (
-        CommandErrorCode.CIRCUIT_OPEN,
-        CommandErrorCode.BULKHEAD_FULL,
-    )

@@ -94,7 +94,7 @@ def server_error(operation: str) -> DockerFailure:
     """The Engine's own trouble."""
     return DockerFailure(
         CommandErrorCode.DOCKER_ERROR,
-        Circumstance.DOCKER_REFUSED if operation in CHANGES else Circumstance.DOCKER_FAILED,
+        Circumstance.DOCKER_ERRED if operation in CHANGES else Circumstance.DOCKER_FAILED,
         f"Docker answered 500 to {operation}",
         _SERVER_ERROR,
     )

@@ -1,8 +1,8 @@
 """The messages on the wire: one page, the whole contract.
 
 Unknown fields are ignored, so a newer peer may add some; an unknown kind is answered with a `Complaint`. Durations are
-relative, so that the two clocks need not agree; `sent_at` is the controller's monotonic clock, by which an agent sees
-how much longer than others a frame was under way.
+relative, so that the two clocks need not agree; `sent_at` and `heard_at` are the controller's monotonic clock, by which
+an agent sees how long a frame was under way.
 
 A command that changes something has a `sequence`, counted by agent from 1, and a row in the agent's ledger. Its
 `Completed` is `recorded` once the ledger holds it for good, and comes again until it is acknowledged.
@@ -55,13 +55,14 @@ class Hello(Struct, frozen=True, tag="hello"):
 class Welcome(Struct, frozen=True, tag="welcome"):
     """Controller: the session is open. Frames of an older epoch have no effect.
 
-    Every command up to `acknowledged_up_to` is over: the ledger may forget it, and must not begin it any more.
+    Every command up to `acknowledged_up_to` is over: the ledger may forget it, and must not begin it any more. The hello
+    was `heard_at`.
     """
 
     epoch: int
     heartbeat_seconds: float
     acknowledged_up_to: int = 0
-    sent_at: float = 0.0
+    heard_at: float = 0.0
 
 
 class Execute(Struct, frozen=True, tag="execute"):

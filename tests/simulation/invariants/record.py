@@ -155,19 +155,12 @@ class Record:
             for span in self.spans
         )
 
-    def ledger_lost_after(self, event: LedgerDone) -> bool:
-        """Whether the ledger that held this row is gone."""
-        return any(
-            fault.kind is FaultKind.LEDGER_LOST and fault.agent == event.agent and fault.order > event.order
-            for fault in self.of(Fault)
-        )
-
-    def ledger_lost_between(self, first: LedgerDone, second: LedgerDone) -> bool:
-        """Whether an older copy of the ledger took its place between the two."""
+    def ledger_lost(self, agent: str, after: Event, before: float = float("inf")) -> bool:
+        """Whether a new ledger, or an older copy, took the place of this agent's after that (before this `order`)."""
         return any(
             fault.kind is FaultKind.LEDGER_LOST
-            and fault.agent == first.agent
-            and first.order < fault.order < second.order
+            and fault.agent == agent
+            and after.order < fault.order < before
             for fault in self.of(Fault)
         )
 

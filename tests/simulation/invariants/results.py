@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seawall.core.command import CommandState
+from seawall.core.errors import CommandErrorCode
 from tests.simulation.history import LedgerDone, ResultCommitted
 from tests.simulation.invariants.record import Invariant, Record, Story, Violation
 from tests.simulation.invariants.states import current_state
@@ -24,7 +25,7 @@ def _check_rows(record: Record, story: Story) -> Iterator[Violation]:
     first: dict[str, LedgerDone] = {}
     for row in story.done:
         earlier = first.setdefault(row.ledger_id, row)
-        if record.ledger_lost_between(earlier, row):
+        if record.ledger_lost(row.agent, earlier, row.order):
             first[row.ledger_id] = row
         elif (row.code, row.digest) != (earlier.code, earlier.digest):
             sentence = f"its row in the ledger said {_word(earlier)} and later {_word(row)}"
@@ -37,9 +38,11 @@ def _check_committed(record: Record, story: Story, row: LedgerDone) -> Iterator[
     if story.resolved or (last is not None and _same(row, last)):
         return
     if last is not None and any(
-        _same(earlier, last) and record.ledger_lost_between(earlier, row) for earlier in story.done
+        _same(earlier, last) and record.ledger_lost(row.agent, earlier, row.order) for earlier in story.done
     ):
         return  # an older copy of the ledger came to another conclusion
+    if last is not None and last.order < row.order and _lost_for_good(record, story, row, last):
+        return  # its ledger was lost, which settled it; an older copy that knows of it comes too late
     now = current_state(record, story, record.ends_at)
     gone = _row_is_gone(record, story, row)
     if gone and (now is None or now.state is CommandState.UNKNOWN):
@@ -52,9 +55,19 @@ def _check_committed(record: Record, story: Story, row: LedgerDone) -> Iterator[
         yield Violation(Invariant.I4, story.command_id, sentence, (row,) if now is None else (row, now))
 
 
+def _lost_for_good(record: Record, story: Story, row: LedgerDone, last: ResultCommitted) -> bool:
+    """Whether the controller gave up on a lost ledger, and this row is from another one that came later."""
+    return (
+        last.code is CommandErrorCode.OUTCOME_UNKNOWN
+        and not last.agent
+        and any(record.ledger_lost(row.agent, accept, last.order) for accept in story.accepts[:1])
+        and record.ledger_lost(row.agent, last, row.order)
+    )
+
+
 def _row_is_gone(record: Record, story: Story, row: LedgerDone) -> bool:
     """Lost with its ledger, or forgotten after an acknowledgement that a restored controller doesn't remember."""
-    return record.ledger_lost_after(row) or any(
+    return record.ledger_lost(row.agent, row) or any(
         acknowledged.order < restore.order
         for restore in record.restores
         for acknowledged in story.acknowledged

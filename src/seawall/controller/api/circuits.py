@@ -70,14 +70,22 @@ async def change_circuit(
             return document(await _full_document(services, record, domain))
         breaker = guard.breaker(domain)
         if action is Action.RESET:
-            transition = breaker.reset(now, reason)
+            transition = breaker.reset(now, reason, by=principal.name)
         else:
             forced = CircuitState.OPEN if action is Action.OPEN else CircuitState.CLOSED
-            transition = breaker.force(forced, now, reason)
+            transition = breaker.force(forced, now, reason, by=principal.name)
     finally:
         services.guards.tidy(guard, now)
     services.emit(
-        CircuitChanged(now, record.agent_id, domain, transition.origin, transition.target, transition.reason)
+        CircuitChanged(
+            now,
+            record.agent_id,
+            domain,
+            transition.origin,
+            transition.target,
+            transition.reason,
+            transition.by,
+        )
     )
     return document(await _full_document(services, record, domain))
 

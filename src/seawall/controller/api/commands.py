@@ -63,7 +63,7 @@ async def accept_command(
 ) -> Response:
     """Have something done. 202 with the record once it is durable; 200 if it is over within `wait` seconds.
 
-    The operation says which role it needs. 503 with Retry-After where nothing could be sent: the record is under
+    The operation says which role it needs. 503 with Retry-After where nothing was accepted: the record is under
     `command` then, and the same Idempotency-Key may be used again.
     """
     body = await read_json(request, CommandBody)
@@ -82,10 +82,14 @@ async def accept_command(
             principal.name,
         )
     )
+    if (
+        record.idempotency_key is None
+        and record.state is CommandState.REJECTED
+        and record.error_code in _REFUSED
+    ):
+        raise _turned_away(record, _REFUSED[record.error_code])
     if wait > 0 and not record.state.final:
         record = await services.wait(record.command_id, wait) or record
-    if record.state is CommandState.REJECTED and record.error_code in _REFUSED:
-        raise _turned_away(record, _REFUSED[record.error_code])
     return _answer(record)
 
 
