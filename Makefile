@@ -46,8 +46,9 @@ soak: export SEAWALL_SIMULATION_SEEDS ?= 50000
 soak: export SEAWALL_POWER_LOSSES ?= 200000
 soak: export SEAWALL_KILLS ?= 2000
 soak: export SEAWALL_DOCKER_FAULTS ?= 300
-soak: setup ## The tests of delivery ten times as often and more; takes hours, ends with its figures
-	$(BIN)/pytest -n auto --timeout=86400 tests/simulation tests/chaos $(SOAK_ARGS)
+soak: export SEAWALL_GATE_SEEDS ?= 1000
+soak: setup ## The tests of delivery and of the gates ten times as often and more; takes hours, ends with its figures
+	$(BIN)/pytest -n auto --timeout=86400 tests/simulation tests/simulator tests/chaos $(SOAK_ARGS)
 
 mutants: setup ## Small errors put into the core one by one: its tests notice nine of ten, or it fails; takes minutes
 	$(BIN)/python scripts/mutants.py $(MUTANTS_ARGS)

@@ -33,7 +33,9 @@ async def test_a_failed_checkpoint_ends_the_writing_but_not_what_was_committed(t
     def broken(_: sqlite3.Connection) -> None:
         raise OSError(5, "Input/output error")
 
-    writer = Writer(connect(tmp_path / "db"), "db", commit, broken, lambda _: failed.set(), failure=StoreFailed)
+    writer = Writer(
+        connect(tmp_path / "db"), "db", commit, broken, lambda _: failed.set(), failure=StoreFailed
+    )
     await writer.run(lambda connection: connection.execute("INSERT INTO numbers VALUES (1)"))
     await failed.wait()
     assert writer.failed

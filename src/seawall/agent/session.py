@@ -295,7 +295,7 @@ class AgentSession:
         heartbeat = welcome.heartbeat_seconds
         if not _SHORTEST_HEARTBEAT_SECONDS <= heartbeat <= _LONGEST_HEARTBEAT_SECONDS:
             raise ProtocolError(f"a heartbeat every {heartbeat} s is none")
-        self._age.note(welcome.heard_at, self._clock.now())
+        self._age.note(welcome.heard_at, self._hello_at)
         # Nothing is executed or sent in a session that the ledger doesn't know of.
         await self._worker.begin_session(welcome.epoch, self._term, welcome.acknowledged_up_to)
         self.epoch = welcome.epoch

@@ -55,8 +55,8 @@ class Hello(Struct, frozen=True, tag="hello"):
 class Welcome(Struct, frozen=True, tag="welcome"):
     """Controller: the session is open. Frames of an older epoch have no effect.
 
-    Every command up to `acknowledged_up_to` is over: the ledger may forget it, and must not begin it any more. The hello
-    was `heard_at`.
+    Every command up to `acknowledged_up_to` is over: the ledger may forget it, and must not begin it any more. The
+    hello was `heard_at`.
     """
 
     epoch: int
