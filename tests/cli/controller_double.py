@@ -11,7 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import msgspec
 from aiohttp import web
+
+from seawall.controller.api.policies import policy_document
+from seawall.engine.policies import read_policies
 
 TOKEN = "swt_test"
 ACCEPTED_AT = "2030-01-01T00:00:00Z"
@@ -59,6 +63,7 @@ class ControllerDouble:
     under_way: int = 0
     most_under_way: int = 0
     url: str = ""
+    policy_text: str = ""
 
     def add(self, name: str, *, simulated: bool = False, **labels: str) -> Script:
         """A host, and the script of its commands."""
@@ -101,6 +106,9 @@ class ControllerDouble:
                 web.post(f"{api}/tokens", self._new_token),
                 web.delete(f"{api}/tokens/{{id}}", self._ok),
                 web.get(f"{api}/operations", self._operations),
+                web.get(f"{api}/policy", self._policy),
+                web.put(f"{api}/policy", self._policy),
+                web.get(f"{api}/commands/{{command}}/explain", self._explain),
             ]
         )
         return app
@@ -277,6 +285,21 @@ class ControllerDouble:
         self.bodies.append(body)
         content = {"token_id": "t2", "name": body["name"], "role": body["role"], "token": "swt_new"}
         return web.json_response(content, status=201)
+
+    async def _policy(self, request: web.Request) -> web.Response:
+        if request.method == "PUT":
+            self.policy_text = (await request.json())["text"]
+        policies = read_policies("policy.toml", self.policy_text)
+        shown = {"text": self.policy_text, **policy_document(policies)}
+        return web.json_response(text=msgspec.json.encode(shown).decode())
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        record = self.commands[request.match_info["command"]]
+        timeline = [
+            {"at": ACCEPTED_AT, "kind": "accepted", "text": "it was accepted"},
+            {"at": "2030-01-01T00:00:02Z", "kind": "finished", "text": "it is \u001b[31mSUCCEEDED"},
+        ]
+        return web.json_response({"command": record, "timeline": timeline})
 
     async def _operations(self, _: web.Request) -> web.Response:
         return web.json_response([{"name": "ping", "summary": "Cross.", "role": "viewer", "arguments": []}])
