@@ -22,6 +22,7 @@ from seawall.engine.identifiers import correlation_ids
 from seawall.engine.notices import Notice
 from seawall.engine.ports import Subscriber
 from seawall.engine.store import StoreFailed
+from tests.simulation.clock import SimulatedClock
 from tests.simulation.disk import Disk
 from tests.simulation.history import Rare, SessionClosed
 from tests.simulation.network import AgentEnd, Connection, ControllerEnd, Line
@@ -74,6 +75,7 @@ class Parts:
     dispatcher: type[Dispatcher] = Dispatcher
     driver: type[Driver] = Driver
     commands: type[Commands] = Commands
+    clock: type[SimulatedClock] = SimulatedClock
     prepare: Callable[[Controller], object] = field(default=lambda controller: None)
 
 

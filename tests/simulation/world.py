@@ -132,8 +132,9 @@ class World:
         """A new life, on the same disk."""
         if self.controller is None or not self.controller.node.alive:
             self.wall.offset_seconds = 0.0
-            node = Node(self.loop, "controller", self._random(f"controller {self.loop.time()}"), self.wall)
-            self.controller = Controller(node, self.disk, self.witness, self._parts, self.defects.append)
+            random, parts = self._random(f"controller {self.loop.time()}"), self._parts
+            node = Node(self.loop, "controller", random, self.wall, parts.clock)
+            self.controller = Controller(node, self.disk, self.witness, parts, self.defects.append)
 
     def kill_controller(self, *, silent: bool = False) -> None:
         """`kill -9`; `silent` as a machine that is switched off."""

@@ -65,19 +65,26 @@ class Plane:
         self._spawn("controller", "controller", "--data", str(self.data), *addresses)
         until("the controller is ready", self._answers)
 
-    def start_agent(self, docker: str) -> None:
-        """Start the agent of a host named `local`, which joins the first time; return once it is connected."""
-        directory = self.directory / "agent"
+    def start_agent(self, docker: str, host: str = "local") -> None:
+        """Start the agent of a host, which joins the first time; return once it is connected."""
+        name = "agent" if host == "local" else host
+        directory = self.directory / name
         if not directory.exists():
             status, _, body = self.request("POST", "/api/v1/join-tokens", {})
             assert status in (200, 201), body
             joined = self.cli(
-                *("agent", "join", f"https://127.0.0.1:{self.agents_port}", "--name", "local"),
+                *("agent", "join", f"https://127.0.0.1:{self.agents_port}", "--name", host),
                 *("--token", json.loads(body)["token"], "--data", str(directory)),
             )
             assert joined.returncode == 0, joined.stderr
-        self._spawn("agent", "agent", "run", "--data", str(directory), "--docker", docker)
-        until("the agent is connected", lambda: b'"connected"' in self.request("GET", "/api/v1/agents")[2])
+        self._spawn(name, "agent", "run", "--data", str(directory), "--docker", docker)
+        until("the agent is connected", lambda: self.host(host)["state"] == "connected")
+
+    def host(self, name: str) -> dict[str, object]:
+        """A host as the API shows it."""
+        _, _, body = self.request("GET", f"/api/v1/agents/{name}")
+        found: dict[str, object] = json.loads(body)
+        return found
 
     def kill(self, name: str) -> None:
         """End the controller or the agent as a power cut would."""
