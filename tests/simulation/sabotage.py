@@ -66,8 +66,9 @@ SABOTAGES = (
     ),
     Sabotage(
         "deadlines by the time of day",
-        frozenset({"clock jump", "docker hangs"}),
-        agent=AgentParts(clock=agent.WallBoundClock),
+        _LINKS | {"clock jump"},
+        Parts(clock=agent.WallBoundClock),
+        AgentParts(clock=agent.WallBoundClock),
     ),
     Sabotage("outbox dropped on reconnect", _LINKS, agent=AgentParts(worker=agent.OutboxDroppedOnReconnect)),
     Sabotage(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from typing import NamedTuple
 
 import msgspec
 
@@ -59,6 +60,15 @@ class Refused(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+class _Greeting(NamedTuple):
+    """A hello, the nonce that it signs, and when (monotonic) its connection came and it was heard itself."""
+
+    hello: Hello
+    nonce: bytes
+    connected_at: float
+    heard_at: float
+
+
 class Handshakes(SessionSupport):
     """Makes sessions of connections. `serve` each connection while `live` runs."""
 
@@ -83,6 +93,8 @@ class Handshakes(SessionSupport):
         # Connections that haven't said hello yet, with when they came, the oldest first.
         self._silent: dict[SessionSocket, float] = {}
         self._proving = 0
+        # By agent: the process whose session is the newest, and when its connection came.
+        self._newest: dict[str, tuple[str, float]] = {}
         self.amnesias = 0
         """How often an agent came with another ledger than before."""
 
@@ -123,15 +135,15 @@ class Handshakes(SessionSupport):
         late = self.deadlines.add(now + HANDSHAKE_SECONDS, lambda: self._too_late(socket))
         try:
             await socket.open()
-            nonce, hello, heard_at = await self._hello(socket)
+            greeting = await self._hello(socket, now)
             self._silent.pop(socket, None)
             self._proving += 1
             try:
                 async with self._proofs:
-                    record = self._prove(socket, nonce, hello)
-                await self._refuse_clone(record, hello)
+                    record = self._prove(socket, greeting)
+                await self._refuse_clone(record, greeting.hello)
                 async with self._proofs:
-                    return await self._grant(socket, record, hello, heard_at)
+                    return await self._grant(socket, record, greeting)
             finally:
                 self._proving -= 1
         except Refused as refusal:
@@ -150,7 +162,7 @@ class Handshakes(SessionSupport):
         retry = HANDSHAKE_SECONDS * (1 + self.clock.dice())
         self.spawn(socket.close("the handshake took too long", retry))
 
-    async def _hello(self, socket: SessionSocket) -> tuple[bytes, Hello, float]:
+    async def _hello(self, socket: SessionSocket, connected_at: float) -> _Greeting:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         socket.send(Challenge(nonce, self._controller_id, self._term, self.clock.wall().isoformat()))
         frame, heard_at = await socket.receive(), self.clock.now()
@@ -164,15 +176,19 @@ class Handshakes(SessionSupport):
             raise Refused(f"a hello was expected: {error}", _NOT_UNDERSTOOD_RETRY_SECONDS) from error
         if not isinstance(message, Hello):
             raise ConnectionResetError  # It said goodbye.
-        return nonce, message, heard_at
+        return _Greeting(message, nonce, connected_at, heard_at)
 
-    def _prove(self, socket: SessionSocket, nonce: bytes, hello: Hello) -> AgentRecord:
+    def _prove(self, socket: SessionSocket, greeting: _Greeting) -> AgentRecord:
         """The agent that this is beyond doubt."""
+        hello = greeting.hello
         if socket.closing:
             raise ConnectionResetError
         record = self.fleet.find(hello.agent_id)
         signed = hello_signing_bytes(
-            nonce=nonce, controller_id=self._controller_id, agent_id=hello.agent_id, term=self._term
+            nonce=greeting.nonce,
+            controller_id=self._controller_id,
+            agent_id=hello.agent_id,
+            term=self._term,
         )
         # `find` also knows names, and a name is no identity.
         if record is None or record.agent_id != hello.agent_id:
@@ -208,11 +224,14 @@ class Handshakes(SessionSupport):
         self.spawn(current.close(_QUARANTINED, _QUARANTINE_RETRY_SECONDS))
         raise Refused(_QUARANTINED, _QUARANTINE_RETRY_SECONDS)
 
-    async def _grant(
-        self, socket: SessionSocket, record: AgentRecord, hello: Hello, heard_at: float
-    ) -> GatewaySession:
+    async def _grant(self, socket: SessionSocket, record: AgentRecord, greeting: _Greeting) -> GatewaySession:
         if socket.closing:
             raise ConnectionResetError
+        hello = greeting.hello
+        instance, connected_at = self._newest.get(record.agent_id, ("", 0.0))
+        if hello.instance == instance and greeting.connected_at < connected_at:
+            # Held up on its way: what it says of the ledger was true before the newer session.
+            raise Refused("this agent has opened a newer connection since", _REPLACED_RETRY_SECONDS)
         updated = msgspec.structs.replace(
             record,
             version=hello.version,
@@ -232,7 +251,7 @@ class Handshakes(SessionSupport):
         updated.epoch = grant.epoch
         if grant.amnesia:
             self._note_amnesia(updated, grant)
-        return self._open(socket, updated, hello.instance, grant, heard_at)
+        return self._open(socket, updated, greeting, grant)
 
     def _note_amnesia(self, record: AgentRecord, grant: SessionGrant) -> None:
         self.amnesias += 1
@@ -249,12 +268,7 @@ class Handshakes(SessionSupport):
         self.bus.publish(Notice("agent_amnesia", record.agent_id, None, content))
 
     def _open(
-        self,
-        socket: SessionSocket,
-        record: AgentRecord,
-        instance: str,
-        grant: SessionGrant,
-        heard_at: float,
+        self, socket: SessionSocket, record: AgentRecord, greeting: _Greeting, grant: SessionGrant
     ) -> GatewaySession:
         """Attach the session. Nothing waits in here: what was checked above still holds where it is checked again."""
         if socket.closing:
@@ -267,8 +281,10 @@ class Handshakes(SessionSupport):
         current = self.fleet.session(record.agent_id)
         if current is not None and current.epoch > record.epoch:
             raise Refused("a newer session of this agent is open already", _REPLACED_RETRY_SECONDS)
+        instance, heard_at = greeting.hello.instance, greeting.heard_at
         session = GatewaySession(record.agent_id, record.epoch, instance, socket, self)
         socket.send(Welcome(record.epoch, self.heartbeat_seconds, grant.acknowledged_up_to, heard_at))
+        self._newest[record.agent_id] = (instance, greeting.connected_at)
         self.fleet.learn(record)
         replaced = self.fleet.attach(session)
         if replaced is not None:

@@ -16,6 +16,7 @@ from seawall.core.events import (
     CommandParked,
     Event,
     RetryScheduled,
+    SlotAwaited,
 )
 from seawall.core.guard import Guard, Guards, Refused
 from seawall.engine.ports import Journal, Link, Subscriber
@@ -93,9 +94,11 @@ class Driver:
             if not self._link.is_connected(command.agent_id):
                 return _not_connected(command)
             if not guard.bulkhead.enter(lane):
-                if not await wait_for_slot(guard.bulkhead, lane, step.timeout_seconds, self.clock):
+                got = await wait_for_slot(guard.bulkhead, lane, step.timeout_seconds, self.clock)
+                asked, now = now, self.clock.now()
+                self.emit(SlotAwaited(now, command, now - asked, got))
+                if not got:
                     return _bulkhead_full(command, guard.bulkhead)
-                now = self.clock.now()
             try:
                 if plane is None:
                     return await self._exchange(guard, command, step, now)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, func, insert, literal_column, select, true, update
+from sqlalchemy import bindparam, func, insert, literal_column, or_, select, true, update
 
 from seawall.core.command import CommandState
 from seawall.core.errors import CommandErrorCode
@@ -105,6 +105,17 @@ _RECORDED_UP_TO = Statement(
     )
 )
 _unsettled_here = (_here, command_is_unsettled, commands.c.agent_sequence > literal_column("0"))
+# What runs, and what an agent has shown evidence of, is in its ledger, though that hasn't told how it ended.
+_BEGUN_UP_TO = Statement(
+    select(func.max(commands.c.agent_sequence)).where(
+        *_unsettled_here,
+        commands.c.agent_sequence > bindparam("after"),
+        or_(
+            commands.c.state == literal_column(f"'{CommandState.RUNNING.value}'"),
+            commands.c.evidence.is_not(None),
+        ),
+    )
+)
 _FIRST_UNSETTLED = Statement(select(func.min(commands.c.agent_sequence)).where(*_unsettled_here))
 _LOSE = Statement(
     update(commands)
@@ -197,8 +208,11 @@ class FleetTables(Database):
             if row is None:
                 raise LookupError(f"agent {agent_id} isn't known or is revoked: it can have no session")
             known = _LedgerRow._make(row)
-            recorded = _number(connection, _RECORDED_UP_TO, agent_id, known.lost_sequence)
-            amnesia = _amnesia(known, ledger, recorded)
+            told = max(
+                _number(connection, statement, agent_id, known.lost_sequence)
+                for statement in (_RECORDED_UP_TO, _BEGUN_UP_TO)
+            )
+            amnesia = _amnesia(known, ledger, told)
             epoch = max(known.epoch, ledger.epoch) + 1
             last_sequence = max(known.last_sequence, ledger.last_sequence, ledger.watermark)
             proven_epoch = ledger.epoch if amnesia else max(known.proven_epoch, ledger.epoch)
@@ -256,7 +270,7 @@ def _number(connection: Connection, statement: Statement, agent_id: str, after: 
     return int(str(row[0])) if row is not None and row[0] is not None else 0
 
 
-def _amnesia(known: _LedgerRow, ledger: LedgerFacts, recorded: int) -> str:
+def _amnesia(known: _LedgerRow, ledger: LedgerFacts, told: int) -> str:
     """Why this can't be the ledger that was known; "" if it can."""
     if not known.ledger_id:
         return ""  # the first one
@@ -264,8 +278,8 @@ def _amnesia(known: _LedgerRow, ledger: LedgerFacts, recorded: int) -> str:
         return "it has another ledger than before"
     if ledger.epoch < known.proven_epoch:
         return f"its ledger has gone back to epoch {ledger.epoch}, it had reached {known.proven_epoch}"
-    if ledger.last_sequence < recorded:
-        return f"its ledger has gone back to command {ledger.last_sequence}, it had told of {recorded}"
+    if ledger.last_sequence < told:
+        return f"its ledger has gone back to command {ledger.last_sequence}, it had told of {told}"
     return ""
 
 
