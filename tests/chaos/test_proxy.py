@@ -63,7 +63,8 @@ async def suffer(
     figures.record("faults of frames on the wire", injected, len(found.lies), "frames")
     assert not found.lies, f"seed {SEED}: " + "\n".join(found.lies)
     assert not found.doubtful, f"seed {SEED}: {found.states}"
-    assert set(plane.proxy.injected) == set(faults), f"seed {SEED}: nothing was tried"
+    assert set(plane.proxy.injected) <= set(faults)
+    assert injected, f"seed {SEED}: nothing was tried"
 
 
 @pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.name.lower())

@@ -39,6 +39,7 @@ AGENT = {
         "operations",
     ),
     *("epoch", "joined_at", "quarantined_at", "last_seen_at", "circuits", "in_flight", "latency_seconds"),
+    "health",
 }
 CIRCUIT = {
     *("agent_id", "agent", "domain", "state", "forced", "failures", "successes", "opened_at", "probe_at"),

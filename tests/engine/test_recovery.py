@@ -209,3 +209,19 @@ async def test_a_controller_with_a_hundred_thousand_open_commands_is_ready_withi
         print(f"ready with {MANY:,} open commands within {took:.2f} s")  # noqa: T201 - a figure to look at
         assert plane.dispatcher.open_commands("a-7") == MANY / 1000
     assert took < 3.0
+
+
+async def test_whoever_waits_for_a_command_of_an_earlier_start_is_woken_when_its_agent_has_told(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    sent, _, _ = await left_under_way(tmp_path, clock)
+    async with running(tmp_path, clock) as after:
+        waiting = asyncio.create_task(after.commands.wait(sent, 60.0))
+        await after.settle()
+        assert not waiting.done(), "its agent isn't back yet, but it is open"
+        after.attach(lambda command, _: ledger(response=command.sequence))
+        async with asyncio.timeout(20):
+            record = await waiting
+        assert record is not None
+        assert record.state is CommandState.SUCCEEDED

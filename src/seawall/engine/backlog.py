@@ -7,11 +7,12 @@ because it is about to come and tell.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from heapq import heapify, heappop
 
 from seawall.clock import Clock, Timer, moment_of
-from seawall.engine.records import Unsettled
+from seawall.engine.records import CommandRecord, Unsettled
 
 WARM_UP_SECONDS = 30.0
 """How long after its start a controller gives agents to come back before it calls an outcome unknown."""
@@ -26,6 +27,7 @@ class Backlog:
         self._waiting: dict[str, dict[str, None]] = {}
         self._due: list[tuple[float, str, str]] = []
         self._timer: Timer | None = None
+        self._results: dict[str, asyncio.Future[CommandRecord]] = {}
 
     def __len__(self) -> int:
         return sum(len(commands) for commands in self._waiting.values())
@@ -65,10 +67,24 @@ class Backlog:
             del self._waiting[agent_id]
         return True
 
+    def result(self, command_id: str) -> asyncio.Future[CommandRecord]:
+        """What becomes of a command that nothing drives yet, for whoever waits for it."""
+        result = self._results.get(command_id)
+        if result is None:
+            result = self._results[command_id] = asyncio.get_running_loop().create_future()
+        return result
+
+    def hand_over(self, command_id: str) -> asyncio.Future[CommandRecord]:
+        """The same, for whoever is going to bring it about."""
+        result = self._results.pop(command_id, None)
+        return result if result is not None else asyncio.get_running_loop().create_future()
+
     def close(self) -> None:
         """Wake nothing any more."""
         if self._timer is not None:
             self._timer.cancel()
+        for result in self._results.values():
+            result.cancel()
 
     def _arm(self) -> None:
         if self._due:

@@ -114,8 +114,15 @@ class Commands:
 
     async def wait(self, command_id: str, timeout_seconds: float) -> CommandRecord | None:
         """The command once it is over, or as it is when the time is; None if it isn't known."""
-        result = self._dispatcher.result_of(command_id)
-        if result is not None and timeout_seconds > 0:
+        dispatcher = self._dispatcher
+        result = dispatcher.result_of(command_id)
+        if result is None:
+            record = await self._store.command(command_id)
+            if record is None or record.state.final or timeout_seconds <= 0:
+                return record
+            # It was left open by an earlier start, and its agent isn't back yet.
+            result = dispatcher.result_of(command_id) or dispatcher.backlog.result(command_id)
+        if timeout_seconds > 0:
             await asyncio.wait((result,), timeout=timeout_seconds)
             if result.done() and not result.cancelled():
                 return result.result()

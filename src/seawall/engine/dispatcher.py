@@ -54,7 +54,7 @@ class Dispatcher:
         self._clock = clock
         self.settlement = Settlement(store, fleet, bus, clock, driver.emit)
         self._last_known = LastKnown()
-        self._backlog = Backlog(clock, self._due)
+        self.backlog = Backlog(clock, self._due)
         self._runs: dict[str, Run] = {}
         self._open_by_agent: dict[str, int] = {}
         self._turns = Turns()
@@ -66,7 +66,7 @@ class Dispatcher:
 
     def open_commands(self, agent_id: str) -> int:
         """How many commands to this agent aren't over."""
-        return self._open_by_agent.get(agent_id, 0) + self._backlog.waiting(agent_id)
+        return self._open_by_agent.get(agent_id, 0) + self.backlog.waiting(agent_id)
 
     async def recover(self) -> int:
         """Take note of what an earlier controller left unsettled; says how much that is.
@@ -78,7 +78,7 @@ class Dispatcher:
             self.settlement.watermarks.open(command.agent_id, command.sequence)
             if command.state is CommandState.UNKNOWN:
                 self.settlement.reconciler.add(command.agent_id, command.command_id)
-        self._backlog.fill([command for command in unsettled if not command.state.final])
+        self.backlog.fill([command for command in unsettled if not command.state.final])
         return len(unsettled)
 
     async def admit(self, record: CommandRecord) -> CommandRecord:
@@ -98,7 +98,7 @@ class Dispatcher:
     def result_of(self, command_id: str) -> asyncio.Future[CommandRecord] | None:
         """The record once it is final and durable, cancelled if this controller stops first; wait for it, no more.
 
-        None if the command isn't under way here: then the store knows it as it is.
+        None if the command isn't under way here; what waits in the backlog has its result there.
         """
         run = self._runs.get(command_id)
         return run.result if run is not None else None
@@ -129,7 +129,6 @@ class Dispatcher:
                 ready.set()
                 await stop.wait()
                 self._tasks = self.settlement.reconciler.tasks = None
-                self._backlog.close()
                 for task in [*self._taking_up.values(), *self.settlement.reconciler.asking]:
                     task.cancel()
                 for run in list(self._runs.values()):
@@ -137,7 +136,7 @@ class Dispatcher:
                         run.task.cancel()
         finally:
             self._tasks = self.settlement.reconciler.tasks = None
-            self._backlog.close()
+            self.backlog.close()
 
     # ports.Journal
 
@@ -206,7 +205,7 @@ class Dispatcher:
             run = self._runs.get(command_id)
             if run is not None:
                 run.end(word)
-            self._backlog.remove(agent_id, command_id)
+            self.backlog.remove(agent_id, command_id)
             self.settlement.reconciler.remove(agent_id, command_id)
             self.settlement.watermarks.settle(agent_id, sequence)
 
@@ -228,7 +227,7 @@ class Dispatcher:
         if self._fleet.pace is not None:
             self._fleet.pace.asked(self._clock.now())
         self.settlement.watermarks.open(agent_id, kept.sequence)
-        if self._backlog.waiting(agent_id) or agent_id in self._taking_up:
+        if self.backlog.waiting(agent_id) or agent_id in self._taking_up:
             # What was open before goes first, so that the order of a container's commands holds.
             taking_up = self._take_up(agent_id)
             if taking_up is not None:
@@ -245,7 +244,7 @@ class Dispatcher:
         if (
             not self._fleet.is_connected(agent_id)
             or (guard is not None and not guard.closed)
-            or self._backlog.waiting(agent_id)
+            or self.backlog.waiting(agent_id)
             or agent_id in self._taking_up
         ):
             return None
@@ -265,7 +264,8 @@ class Dispatcher:
         policy = policy_of(record, operation, self.policies)
         dispatch = Dispatch(command, policy, attempts=earlier, in_doubt=in_doubt, gate=self.gate)
         key = key_of(record, operation) if operation is not None else None
-        run = Run(record, dispatch, self._turns.join(key) if key is not None else None)
+        place = self._turns.join(key) if key is not None else None
+        run = Run(record, dispatch, place, self.backlog.hand_over(record.command_id))
         run.prepared = prepared
         self._runs[record.command_id] = run
         self._open_by_agent[record.agent_id] = self._open_by_agent.get(record.agent_id, 0) + 1
@@ -327,11 +327,10 @@ class Dispatcher:
 
     def _decided(self, event: Event) -> None:
         """Keep what was decided about a command, to be written with what follows."""
-        if not isinstance(event, RetryScheduled | CommandParked | SlotAwaited):
-            return
-        run = self._runs.get(event.command.command_id)
-        if run is not None:
-            run.decisions.append(decision_of(event, self._clock))
+        if isinstance(event, RetryScheduled | CommandParked | SlotAwaited):
+            run = self._runs.get(event.command.command_id)
+            if run is not None:
+                run.decisions.append(decision_of(event, self._clock))
 
     async def _turn(self, place: Place, deadline: float) -> None:
         """Wait for those who change the same container, at most until the deadline: then nothing is sent any more."""
@@ -343,7 +342,7 @@ class Dispatcher:
 
     def _take_up(self, agent_id: str) -> asyncio.Task[None] | None:
         """Start what was left open for an agent; the task that does, if there is anything to do."""
-        if self._backlog.take(agent_id) and self._tasks is not None:
+        if self.backlog.take(agent_id) and self._tasks is not None:
             work = self._start_open(agent_id)
             self._taking_up[agent_id] = self._tasks.create_task(work, name=f"take up {agent_id}")
         return self._taking_up.get(agent_id)
@@ -359,7 +358,7 @@ class Dispatcher:
     async def _called_up(self, command_id: str) -> Run | None:
         """Drive a command that waits in the backlog for its agent, without waiting any longer."""
         record = await self._store.command(command_id)
-        if record is not None and self._backlog.remove(record.agent_id, command_id):
+        if record is not None and self.backlog.remove(record.agent_id, command_id):
             self._start(record)
         return self._runs.get(command_id)
 
@@ -374,9 +373,8 @@ class Dispatcher:
             for command_id in command_ids[first : first + _EXPIRING_AT_ONCE]:
                 record = await self._store.command(command_id)
                 if record is not None and not record.state.final and command_id not in self._runs:
+                    results.append(self.backlog.result(command_id))
                     self._start(record)
-                    result = self.result_of(command_id)
-                    results += [] if result is None else [result]
             if results:
                 await asyncio.wait(results)
 
@@ -396,5 +394,7 @@ class Dispatcher:
                 return
         if run is not None:
             await asyncio.wait((run.result,))
-        self._backlog.remove(agent_id, result.command_id)
-        await self.settlement.take(agent_id, result)
+        self.backlog.remove(agent_id, result.command_id)
+        kept = await self.settlement.take(agent_id, result)
+        if kept is not None and kept.state.final:
+            self.backlog.hand_over(kept.command_id).set_result(kept)

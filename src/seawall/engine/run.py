@@ -38,7 +38,13 @@ class Run:
         "word",
     )
 
-    def __init__(self, record: CommandRecord, dispatch: Dispatch, place: Place | None) -> None:
+    def __init__(
+        self,
+        record: CommandRecord,
+        dispatch: Dispatch,
+        place: Place | None,
+        result: asyncio.Future[CommandRecord],
+    ) -> None:
         self.record = record
         self.dispatch = dispatch
         self.place = place
@@ -48,7 +54,7 @@ class Run:
         self.begun = False
         self.concluding = False
         self.decisions: list[DecisionRecord] = []
-        self.result: asyncio.Future[CommandRecord] = asyncio.get_running_loop().create_future()
+        self.result = result
         self.task: asyncio.Task[None] | None = None
 
     def end(self, word: Outcome) -> bool:

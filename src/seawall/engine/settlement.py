@@ -71,12 +71,15 @@ class Settlement:
         record.state, record.settled, record.resolved_by, record.resolution = state, True, by, reason
         return await self._settled(record)
 
-    async def take(self, agent_id: str, told: LedgerResult) -> None:
-        """A result came unasked. It is acknowledged once it is durable here, also if it was so already."""
+    async def take(self, agent_id: str, told: LedgerResult) -> CommandRecord | None:
+        """A result came unasked. It is acknowledged once it is durable here, also if it was so already.
+
+        The record as it is then; None for a command that was another's, or not known here.
+        """
         record = await self._store.command(told.command_id)
         if record is not None and record.agent_id != agent_id:
             self.foreign_results += 1
-            return
+            return None
         if record is not None and not record.state.final:
             record = await self.conclude(record, result_of(record, told.outcome, self._clock.now()))
         if record is None:
@@ -84,6 +87,7 @@ class Settlement:
         elif not record.settled:
             await self.settle(record, told.outcome)
         self._acknowledge(agent_id, told.sequence)
+        return record
 
     def _over(self, record: CommandRecord) -> None:
         if record.settled and record.sequence:
