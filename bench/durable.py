@@ -1,8 +1,9 @@
 """What a durable command costs, end to end: accepted, dispatched, performed and concluded, each with its flush.
 
 The path measured: Commands.accept -> SqliteStore -> Dispatcher -> Driver -> Gateway -> TLS -> 16 agents with a ledger
-each and a fake Docker -> and back, until the result is durable. The agents are in a process of their own, the load is
-in the controller's. Nothing is switched off: both ends flush. Beside it stands one fdatasync of this machine's disk.
+each and a fake Docker -> and back, until the result is durable. The agents are in processes of their own, several to
+share them as no one interpreter should pace them all; the load is in the controller's. Nothing is switched off: both
+ends flush. Beside it stands one fdatasync of this machine's disk.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench import hosts
 from bench.measure import Row, Timed, in_turns, row
 from seawall.agent.identity import AgentIdentity
 from seawall.bus.local import LocalBus
@@ -36,7 +38,11 @@ from seawall.engine.records import AgentRecord, JoinTokenRecord
 from seawall.storage.sqlite import SqliteStore, commit
 
 AGENTS = 16
+PROCESSES = 2
+"""That the agents are spread over."""
 IN_FLIGHT = 256
+CONTAINERS = hosts.CONTAINERS
+"""On each host, so that all that is in flight is under way: the changes of one container go one after the other."""
 FLUSHES = 64
 CONNECT_SECONDS = 20.0
 LONGEST_ALONE_NS = 5e6
@@ -61,17 +67,33 @@ class Commits:
 
 
 class Hosts:
-    """The process of the agents."""
+    """The processes of the agents."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self) -> None:
+        self._processes: list[asyncio.subprocess.Process] = []
+
+    async def start(self, homes: Path) -> None:
+        """One more process, with an agent for each identity below the directory."""
+        command = (sys.executable, "-m", "bench.hosts", str(homes))
+        pipe = asyncio.subprocess.PIPE
+        self._processes.append(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
 
     async def commits(self) -> int:
         """How many transactions their ledgers have flushed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(b"?\n")
-        return int(await self._process.stdout.readline())
+        count = 0
+        for process in self._processes:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(b"?\n")
+            count += int(await process.stdout.readline())
+        return count
+
+    async def stop(self) -> None:
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.close()
+        for process in self._processes:
+            await process.wait()
 
 
 @asynccontextmanager
@@ -97,24 +119,23 @@ async def plane(directory: Path, commits: Commits) -> AsyncIterator[tuple[Comman
     dispatching = asyncio.create_task(dispatcher.run(ready, stop))
     await ready.wait()
     await gateway.start("127.0.0.1", 0, authority.server_context())
+    homes = [directory / f"hosts-{number}" for number in range(PROCESSES)]
     agents = [
-        await joined(number, directory / "hosts", store, fleet, gateway, authority, controller_id, clock)
+        await joined(
+            number, homes[number % PROCESSES], store, fleet, gateway, authority, controller_id, clock
+        )
         for number in range(AGENTS)
     ]
-    hosts = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.hosts", str(directory / "hosts")),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
+    there = Hosts()
     try:
+        for each in homes:
+            await there.start(each)
         for agent_id in agents:
             await fleet.connected(agent_id, clock.now() + CONNECT_SECONDS)
             assert fleet.is_connected(agent_id)
-        yield commands, Hosts(hosts)
+        yield commands, there
     finally:
-        assert hosts.stdin is not None
-        hosts.stdin.close()
-        await hosts.wait()
+        await there.stop()
         await gateway.stop()
         stop.set()
         await dispatching
@@ -123,7 +144,7 @@ async def plane(directory: Path, commits: Commits) -> AsyncIterator[tuple[Comman
 
 async def joined(
     number: int,
-    hosts: Path,
+    homes: Path,
     store: SqliteStore,
     fleet: Fleet,
     gateway: Gateway,
@@ -131,7 +152,7 @@ async def joined(
     controller_id: str,
     clock: SystemClock,
 ) -> str:
-    """The id of a new agent, whose identity lies below `hosts`."""
+    """The id of a new agent, whose identity lies below `homes`."""
     key = Ed25519PrivateKey.generate()
     now, name = clock.wall(), f"agent-{number}"
     agent = AgentRecord(clock.new_id(), name, key.public_key().public_bytes_raw(), now)
@@ -139,7 +160,7 @@ async def joined(
     fleet.learn(await store.redeem(name, now, agent))
     url = f"https://127.0.0.1:{gateway.port}"
     identity = AgentIdentity(agent.agent_id, name, url, controller_id, {}, authority.ca_pem, key)
-    identity.save(hosts / name)
+    identity.save(homes / name)
     return agent.agent_id
 
 
@@ -148,21 +169,21 @@ async def measure(rounds: int, times: int) -> list[Row]:
     with tempfile.TemporaryDirectory(dir=".") as name:
         directory = Path(name)
         commits = Commits()
-        async with plane(directory, commits) as (commands, hosts):
+        async with plane(directory, commits) as (commands, there):
             flush, alone, crowd = flushes(directory), trips(commands, 1), trips(commands, IN_FLIGHT)
             one = await in_turns({FLUSH: flush, SEQUENTIAL: alone}, FLUSHES, rounds)
             many = await in_turns({CONCURRENT: crowd}, times, rounds)
-            before, before_there = commits.count, await hosts.commits()
+            before, before_there = commits.count, await there.commits()
             await crowd(times)
             here = (commits.count - before) / times
-            there = (await hosts.commits() - before_there) / times
+            flushed_there = (await there.commits() - before_there) / times
     return [
         row(one, FLUSH),
         row(one, SEQUENTIAL, limit=LONGEST_ALONE_NS),
         Row(f"{SEQUENTIAL}, beside a flush", 0.0, "", row(one, SEQUENTIAL, beside=FLUSH).ratio, FLUSH),
         row(many, CONCURRENT, limit=LONGEST_IN_A_CROWD_NS),
         Row(f"flushes of the controller per 1,000 commands, {IN_FLIGHT} in flight", here * 1_000, ""),
-        Row(f"flushes of the ledgers per 1,000 commands, {IN_FLIGHT} in flight", there * 1_000, ""),
+        Row(f"flushes of the ledgers per 1,000 commands, {IN_FLIGHT} in flight", flushed_there * 1_000, ""),
     ]
 
 
@@ -173,7 +194,7 @@ def trips(commands: Commands, in_flight: int) -> Timed:
         request = CommandRequest(
             "container_restart",
             f"agent-{number % AGENTS}",
-            {"container": ("web", "db")[number // AGENTS % 2]},
+            {"container": f"app-{number // AGENTS % CONTAINERS}"},
         )
         for _ in range(times):
             accepted = await commands.accept(request)

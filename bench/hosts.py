@@ -1,4 +1,4 @@
-"""Agents with a fake Docker, each with a ledger on the disk, in a process of their own as they are in life.
+"""Agents with a fake Docker, each with a ledger on the disk, in a process that isn't the controller's, as in life.
 
 `python -m bench.hosts DIRECTORY`: one agent for each identity below the directory, until the end of standard input.
 Each line of input is answered with the number of transactions that the ledgers have flushed so far.
@@ -7,6 +7,7 @@ Each line of input is answered with the number of transactions that the ledgers 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -20,7 +21,10 @@ from seawall.agent.link import AgentLink
 from seawall.agent.session import HostFacts
 from seawall.agent.worker import Worker
 from seawall.clock import SystemClock
+from seawall.testing.containers import FakeContainer
 from seawall.testing.docker import FakeDocker
+
+CONTAINERS = 16
 
 
 class Commits:
@@ -41,8 +45,9 @@ async def agent(home: Path, clock: SystemClock, commits: Commits) -> None:
     async def describe() -> HostFacts:
         return HostFacts("1.0", simulated=True)
 
+    containers = [FakeContainer(f"app-{number}") for number in range(CONTAINERS)]
     link = AgentLink(identity, clock, describe)
-    worker = Worker(FakeDocker(clock), clock, link.send, ledger=ledger, version="1.0")
+    worker = Worker(FakeDocker(clock, containers), clock, link.send, ledger=ledger, version="1.0")
     try:
         await link.run(worker)
     finally:
@@ -51,16 +56,18 @@ async def agent(home: Path, clock: SystemClock, commits: Commits) -> None:
 
 
 async def serve(homes: list[Path]) -> None:
+    loop = asyncio.get_running_loop()
     clock, commits, stop = SystemClock(), Commits(), asyncio.Event()
 
     def answer() -> None:
-        asked = sys.stdin.buffer.read1()
+        asked = os.read(sys.stdin.fileno(), 4096)
         if not asked:
+            loop.remove_reader(sys.stdin.fileno())
             stop.set()
         else:
             print(commits.count, flush=True)
 
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), answer)
+    loop.add_reader(sys.stdin.fileno(), answer)
     agents = [asyncio.create_task(agent(home, clock, commits)) for home in homes]
     await stop.wait()
     for each in agents:
