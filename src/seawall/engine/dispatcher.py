@@ -276,14 +276,14 @@ class Dispatcher:
         try:
             result = await self._result(run)
             run.concluding = True
-            run.leave_turn()  # the host is through with it: the next one needn't wait for this one's flush
             self._begun.pop(record.command_id, None)
             last_known = self.last_known_for(record)
             kept = await self.settlement.conclude(record, result, run.decisions, last_known)
             run.result.set_result(kept)
         finally:
             run.result.cancel()
-            run.leave_turn()
+            if run.place is not None:
+                run.place.leave()
             del self._runs[record.command_id]
             left = self._open_by_agent[record.agent_id] - 1
             if left:

@@ -66,12 +66,6 @@ class Run:
             self.task.cancel()
         return True
 
-    def leave_turn(self) -> None:
-        """Let the next change of the same container go; once is enough."""
-        place, self.place = self.place, None
-        if place is not None:
-            place.leave()
-
     def end_attempt(self, outcome: Outcome, now: datetime) -> None:
         """Note how its latest attempt ended."""
         attempt = self.record.attempts[-1]
