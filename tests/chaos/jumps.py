@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,6 +22,7 @@ from seawall.engine.fleet import Fleet
 from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord
 from seawall.storage.sqlite import SqliteStore
+from seawall.storage.statements import Connection, Result
 from seawall.testing.clock import FakeClock
 from tests.storage.backends import agent, join_token
 
@@ -107,10 +108,30 @@ class LedgerHost:
         """It has nothing to close."""
 
 
+class BusyStore(SqliteStore):
+    """Knows how many of its answers are still awaited."""
+
+    awaited = 0
+
+    async def write(self, job: Callable[[Connection], Result]) -> Result:
+        self.awaited += 1
+        try:
+            return await super().write(job)
+        finally:
+            self.awaited -= 1
+
+    async def read(self, job: Callable[[Connection], Result]) -> Result:
+        self.awaited += 1
+        try:
+            return await super().read(job)
+        finally:
+            self.awaited -= 1
+
+
 class Plane:
     """A controller without its doors, on a real store."""
 
-    def __init__(self, store: SqliteStore, clock: FakeClock) -> None:
+    def __init__(self, store: BusyStore, clock: FakeClock) -> None:
         self.store = store
         self.clock = clock
         self.ended: list[tuple[str, float]] = []
@@ -131,6 +152,7 @@ class Plane:
     async def advance(self, seconds: float) -> None:
         """Let time pass, in steps so small that the store's threads keep up with it."""
         until = self.clock.now() + seconds
+        await self.settle()
         while self.clock.now() < until:
             await self.clock.advance(min(STEP_SECONDS, until - self.clock.now()))
             await self.settle()
@@ -142,7 +164,7 @@ class Plane:
             await self.store.check()
             await self.clock.settle()
             now = (len(self.ended), self.clock.timers)
-            before, same = now, same + 1 if now == before else 0
+            before, same = now, same + 1 if now == before and not self.store.awaited else 0
 
     def _note(self, event: Event) -> None:
         if isinstance(event, CommandFinished):
@@ -152,7 +174,8 @@ class Plane:
 @asynccontextmanager
 async def running(directory: Path, clock: FakeClock) -> AsyncIterator[Plane]:
     """A controller that has started on what is in `directory`."""
-    store = await SqliteStore.open(directory / "seawall.db", clock)
+    store = await BusyStore.open(directory / "seawall.db", clock)
+    assert isinstance(store, BusyStore)
     plane = Plane(store, clock)
     ready, stop = asyncio.Event(), asyncio.Event()
     if not await store.agents():
