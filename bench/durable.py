@@ -35,7 +35,8 @@ from seawall.engine.drive import Driver, Slot
 from seawall.engine.fleet import Fleet
 from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord, JoinTokenRecord
-from seawall.storage.sqlite import SqliteStore, commit
+from seawall.storage.sqlite import SqliteStore
+from seawall.writer import commit
 
 AGENTS = 16
 PROCESSES = 2

@@ -16,13 +16,13 @@ import uvloop
 
 from seawall.agent.identity import AgentIdentity
 from seawall.agent.ledger import LEDGER_FILE, Ledger
-from seawall.agent.ledger_file import commit
 from seawall.agent.link import AgentLink
 from seawall.agent.session import HostFacts
 from seawall.agent.worker import Worker
 from seawall.clock import SystemClock
 from seawall.testing.containers import FakeContainer
 from seawall.testing.docker import FakeDocker
+from seawall.writer import commit
 
 CONTAINERS = 16
 

@@ -11,8 +11,7 @@ import pytest
 
 from seawall.engine.store import StoreFailed
 from seawall.storage.readers import Readers
-from seawall.storage.sqlite import commit
-from seawall.writer import MAX_BATCH, MAX_WAITING, Writer
+from seawall.writer import MAX_BATCH, MAX_WAITING, Writer, commit
 
 pytestmark = pytest.mark.asyncio
 

@@ -1,4 +1,4 @@
-"""Files that must be whole and that others must not read: keys, tokens, identities."""
+"""Files that must be whole and that others must not read: keys, tokens, identities, databases."""
 
 from __future__ import annotations
 
@@ -19,8 +19,26 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
         file.flush()
         os.fsync(descriptor)
     unfinished.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    sync_directory(path.parent)
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file, durably, unless there is one; in any case only its owner may use it. Raises OSError."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    path.chmod(0o600)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make durable which files a directory holds. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)
+
+
+def free_bytes(directory: Path) -> int:
+    """How much room the disk of a directory has for this user. Raises OSError."""
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize

@@ -10,10 +10,14 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 Result = TypeVar("Result")
 Failure = TypeVar("Failure", bound=Exception)
+
+LOG_BYTES = 4 * 1024 * 1024
+"""The log goes into the tables when it has grown beyond this (about a thousand pages), and is cut back to it."""
 
 MAX_BATCH = 256
 MAX_WAITING = 4_096
@@ -29,6 +33,25 @@ _FAULTS_OF_A_JOB = frozenset(
         sqlite3.SQLITE_TOOBIG,
     }
 )
+
+
+def write_ahead(connection: sqlite3.Connection) -> None:
+    """Have what this connection writes flushed into a log at each commit; whoever writes has to `checkpoint`."""
+    connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+
+
+def commit(connection: sqlite3.Connection) -> None:
+    """End a transaction; it is on the disk when this returns."""
+    connection.execute("COMMIT")
+
+
+def checkpoint(log: Path, connection: sqlite3.Connection) -> None:
+    """Keep the log short: readers search all of it. SQLite's own way would keep a failure to itself."""
+    if log.stat().st_size > LOG_BYTES:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 class _Job(Generic[Result]):

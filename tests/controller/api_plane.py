@@ -20,6 +20,7 @@ from seawall.core.command import Attempt, Command, Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.engine.fleet import Signs
 from seawall.engine.records import AgentRecord
+from seawall.files import free_bytes
 from seawall.operations.operation import Role
 from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
@@ -175,7 +176,7 @@ class ApiPlane:
 
 @asynccontextmanager
 async def api_plane(
-    directory: Path, clock: FakeClock | None = None, free_bytes: Callable[[Path], int] | None = None
+    directory: Path, clock: FakeClock | None = None, free_bytes: Callable[[Path], int] = free_bytes
 ) -> AsyncIterator[ApiPlane]:
     """A controller that does everything but listen, with the hosts web-1 and web-2."""
     clock = clock if clock is not None else FakeClock()

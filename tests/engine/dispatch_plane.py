@@ -19,9 +19,10 @@ from seawall.engine.drive import Driver, Slot
 from seawall.engine.fleet import Fleet, LedgerResult, Signs
 from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord, CommandRecord, JoinTokenRecord, LedgerFacts, SessionGrant
-from seawall.storage.sqlite import SqliteStore, commit
+from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
 from seawall.wire.messages import Origin
+from seawall.writer import commit
 
 Script = Callable[[Command, Attempt], Outcome]
 HOST = "00000000-0000-7000-8000-000000000001"

@@ -23,9 +23,10 @@ from seawall.engine.store import StoreFailed, StoreFull
 from seawall.storage import commands as command_statements
 from seawall.storage import fleet as fleet_statements
 from seawall.storage.schema import controller
-from seawall.storage.sqlite import LOG_BYTES, LOOK_SECONDS, RESERVE_BYTES, SqliteStore, commit
+from seawall.storage.sqlite import LOOK_SECONDS, RESERVE_BYTES, SqliteStore
 from seawall.storage.statements import Connection, Row, Statement
 from seawall.testing.clock import FakeClock
+from seawall.writer import LOG_BYTES, commit
 from tests.storage.backends import attempt, command, later
 
 pytestmark = pytest.mark.asyncio

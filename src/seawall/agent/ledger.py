@@ -22,14 +22,15 @@ from msgspec.structs import replace
 
 from seawall.agent import ledger_tables as tables
 from seawall.agent.ledger_file import LEDGER_FILE as LEDGER_FILE
-from seawall.agent.ledger_file import RESERVE_BYTES, checkpoint, commit, connect, free_bytes
+from seawall.agent.ledger_file import RESERVE_BYTES, connect
 from seawall.agent.ledger_file import LedgerDamaged as LedgerDamaged
 from seawall.agent.ledger_file import LedgerFailed as LedgerFailed
 from seawall.agent.ledger_tables import Contents
 from seawall.agent.ledger_tables import Entry as Entry
 from seawall.agent.ledger_tables import State as State
 from seawall.clock import Clock
-from seawall.writer import Writer
+from seawall.files import free_bytes
+from seawall.writer import Writer, checkpoint, commit
 
 Result = TypeVar("Result")
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import Final
 
+from seawall.files import make_private
+from seawall.writer import write_ahead
+
 LEDGER_FILE: Final = "ledger.db"
 FORMAT: Final = 1
-LOG_BYTES: Final = 4 * 1024 * 1024
-"""The log goes into the tables when it has grown beyond this, and is cut back to it."""
-
 RESERVE_BYTES: Final = 16 * 1024 * 1024
 """Nothing begins that would use it up, so that the end of what has begun can be recorded."""
 
@@ -32,10 +31,7 @@ def connect(path: Path) -> sqlite3.Connection:
     No other program can open the file as long as the connection lives. Raises LedgerDamaged.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        # The log that SQLite puts beside it gets the same mode.
-        path.chmod(0o600)
-        _flush_directory(path.parent)
+        make_private(path)  # the log that SQLite puts beside it gets the same mode
     except OSError as error:
         raise LedgerDamaged(
             f"this agent's ledger {path} can't be opened: {error.strerror or error}; run the agent as the user who "
@@ -52,10 +48,7 @@ def connect(path: Path) -> sqlite3.Connection:
         )
         # Two agents on one ledger would each take the other's commands for forgotten ones.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("PRAGMA journal_mode = WAL").fetchall()
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+        write_ahead(connection)
         problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(1)")]
     except sqlite3.Error as error:
         if connection is not None:
@@ -81,23 +74,6 @@ def set_aside(directory: Path) -> None:
         ) from error
 
 
-def commit(connection: sqlite3.Connection) -> None:
-    """End a transaction; it is on the disk when this returns."""
-    connection.execute("COMMIT")
-
-
-def checkpoint(log: Path, connection: sqlite3.Connection) -> None:
-    """Keep the log short. SQLite's own way would keep a failure to itself."""
-    if log.stat().st_size > LOG_BYTES:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
-def free_bytes(directory: Path) -> int:
-    """How much room the disk of a directory has."""
-    disk = os.statvfs(directory)
-    return disk.f_bavail * disk.f_frsize
-
-
 def damaged(name: str, problem: str) -> LedgerDamaged:
     """What an operator is told of a ledger that can't be believed."""
     return LedgerDamaged(
@@ -118,11 +94,3 @@ def unusable(name: str, error: sqlite3.Error) -> LedgerDamaged:
     return LedgerDamaged(
         f"this agent's ledger {name} can't be used: {error}; look at the disk, the space on it and the rights to it"
     )
-
-
-def _flush_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,6 +19,7 @@ from seawall.core.retry import RetryPolicy, back_off
 from seawall.engine.dispatcher import Dispatcher
 from seawall.engine.drive import Slot
 from seawall.engine.fleet import Fleet
+from seawall.engine.policies import MAX_ATTEMPTS, MAX_TIMEOUT_SECONDS
 from seawall.engine.ports import Subscriber
 from seawall.engine.records import AgentRecord, CommandRecord
 from seawall.engine.settlement import apply_result
@@ -27,9 +28,7 @@ from seawall.operations.operation import Operation, check_arguments
 from seawall.operations.registry import OPERATIONS
 
 MAX_OPEN_PER_AGENT = 1_000
-_MAX_TIMEOUT_SECONDS = 86_400.0
 _MAX_DEADLINE_SECONDS = 7 * 86_400.0
-_MAX_ATTEMPTS = 20
 _MAX_KEY_LENGTH = 255
 _MAX_REASON_LENGTH = 1_000
 _FULL_RETRY_AFTER_SECONDS = 5.0
@@ -203,10 +202,10 @@ class Commands:
         arguments = check_arguments(operation, request.arguments)
         policy = self._dispatcher.policies.of(operation)
         default_timeout = policy.timeout_seconds + operation.grace_seconds(arguments)
-        timeout = _within("timeout_seconds", request.timeout_seconds, default_timeout, _MAX_TIMEOUT_SECONDS)
+        timeout = _within("timeout_seconds", request.timeout_seconds, default_timeout, MAX_TIMEOUT_SECONDS)
         attempts = request.max_attempts if request.max_attempts is not None else policy.retry.max_attempts
-        if not 1 <= attempts <= _MAX_ATTEMPTS:
-            raise InvalidRequest(f"max_attempts must be between 1 and {_MAX_ATTEMPTS}, not {attempts}")
+        if not 1 <= attempts <= MAX_ATTEMPTS:
+            raise InvalidRequest(f"max_attempts must be between 1 and {MAX_ATTEMPTS}, not {attempts}")
         needed = longest_run_seconds(msgspec.structs.replace(policy.retry, max_attempts=attempts), timeout)
         deadline = _within("deadline_seconds", request.deadline_seconds, needed, _MAX_DEADLINE_SECONDS)
         key = request.idempotency_key

@@ -23,9 +23,9 @@ from seawall.toml_document import TomlDocument
 
 DEFAULT_PRESET = "production"
 BUILT_IN = "(built in)"
-
-_MAX_TIMEOUT_SECONDS = 86_400.0
-_MAX_ATTEMPTS = 20
+MAX_TIMEOUT_SECONDS = 86_400.0
+MAX_ATTEMPTS = 20
+"""What neither a policy nor a command may exceed."""
 
 
 class Fallback(Enum):
@@ -59,8 +59,8 @@ class Limit(Struct, frozen=True):
 
 
 OPERATION_KEYS = {
-    "timeout_seconds": Limit(float, 0.001, _MAX_TIMEOUT_SECONDS),
-    "max_attempts": Limit(int, 1, _MAX_ATTEMPTS),
+    "timeout_seconds": Limit(float, 0.001, MAX_TIMEOUT_SECONDS),
+    "max_attempts": Limit(int, 1, MAX_ATTEMPTS),
     "initial_delay": Limit(float, 0, 3_600),
     "max_delay": Limit(float, 0, 3_600),
     "backoff_multiplier": Limit(float, 1, 100),

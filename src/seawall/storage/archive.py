@@ -16,6 +16,7 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
+from seawall.files import sync_directory
 from seawall.storage.directory import DATABASE_FILE
 
 FORMAT = 1
@@ -133,15 +134,6 @@ def unpack(file: BinaryIO, directory: Path) -> Manifest:
     for each in (directory / AUTHORITY_DIRECTORY, directory):
         sync_directory(each)
     return manifest
-
-
-def sync_directory(path: Path) -> None:
-    """Make durable which files a directory holds. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read_manifest(file: BinaryIO) -> Manifest:

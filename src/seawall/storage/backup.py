@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from seawall.files import sync_directory
 from seawall.storage.archive import (
     AUTHORITY_DIRECTORY,
     FORMAT,
@@ -16,7 +17,6 @@ from seawall.storage.archive import (
     BackupError,
     Manifest,
     member_of,
-    sync_directory,
     write_archive,
 )
 from seawall.storage.directory import DATABASE_FILE

@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from seawall.clock import Clock
+from seawall.files import free_bytes
 from seawall.storage.directory import DATABASE_FILE
 from seawall.storage.mounts import NETWORK_FILE_SYSTEMS
 
@@ -114,12 +115,12 @@ def check_sync(seconds: float) -> Finding:
     return Finding("fsync", Verdict.WARNING, found, advice)
 
 
-def check_free_space(free_bytes: int) -> Finding:
+def check_free_space(free: int) -> Finding:
     """Whether so much free space is enough."""
-    found = f"{free_bytes // _MEBIBYTE} MiB"
-    if free_bytes >= LITTLE_BYTES:
+    found = f"{free // _MEBIBYTE} MiB"
+    if free >= LITTLE_BYTES:
         return Finding("free space", Verdict.OK, found)
-    verdict = Verdict.WARNING if free_bytes >= TOO_LITTLE_BYTES else Verdict.FAILED
+    verdict = Verdict.WARNING if free >= TOO_LITTLE_BYTES else Verdict.FAILED
     return Finding("free space", verdict, found, "make room on this disk, or choose another one with --data")
 
 
@@ -177,10 +178,9 @@ def diagnose_sync(directory: Path, clock: Clock) -> Finding:
 def diagnose_free_space(directory: Path) -> Finding:
     """See how much room there is for this user in an existing directory."""
     try:
-        disk = os.statvfs(directory)
+        return check_free_space(free_bytes(directory))
     except OSError as error:
         return unusable("free space", directory, error)
-    return check_free_space(disk.f_bavail * disk.f_frsize)
 
 
 def nearest_directory(path: Path) -> Path:

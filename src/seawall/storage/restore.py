@@ -9,12 +9,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from seawall.files import write_whole
+from seawall.files import sync_directory, write_whole
 from seawall.storage.archive import (
     BackupError,
     Manifest,
     open_archive,
-    sync_directory,
     unpack,
 )
 from seawall.storage.directory import DATABASE_FILE, LOCK_FILE, DataDirectory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,6 +13,7 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from seawall.clock import Clock
 from seawall.engine.store import StoreFailed
+from seawall.files import free_bytes, make_private
 from seawall.storage.access import AccessTables
 from seawall.storage.circuits import CircuitTables
 from seawall.storage.commands import CommandTables
@@ -23,13 +23,10 @@ from seawall.storage.migrate import migrate
 from seawall.storage.readers import Readers
 from seawall.storage.restored import begin_again, take_mark
 from seawall.storage.statements import Answer, Connection, Result, Statement
-from seawall.writer import Writer
+from seawall.writer import Writer, checkpoint, commit, write_ahead
 
 READERS: Final = 2
 BUSY_SECONDS: Final = 5.0
-
-# The log goes into the tables when it has grown beyond this (about a thousand pages), and is cut back to it.
-LOG_BYTES: Final = 4 * 1024 * 1024
 
 # Nothing is accepted that would use it up, so that what was accepted can be concluded.
 RESERVE_BYTES: Final = 64 * 1024 * 1024
@@ -37,11 +34,6 @@ LOOK_SECONDS: Final = 0.1
 """How long one look at the free space serves."""
 
 _DIALECT = sqlite_dialect(paramstyle="named")
-
-
-def commit(connection: sqlite3.Connection) -> None:
-    """End a transaction; it is on the disk when this returns."""
-    connection.execute("COMMIT")
 
 
 class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
@@ -71,7 +63,7 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
         clock: Clock,
         *,
         on_failure: Callable[[StoreFailed], object] | None = None,
-        free_bytes: Callable[[Path], int] | None = None,
+        free_bytes: Callable[[Path], int] = free_bytes,
         commit: Callable[[sqlite3.Connection], object] = commit,
     ) -> SqliteStore:
         """Open the database, or make it (mode 0600), with the tables of this version; a new term begins.
@@ -85,7 +77,7 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
             connection,
             str(path),
             commit,
-            partial(_checkpoint, Path(f"{path}-wal")),
+            partial(checkpoint, Path(f"{path}-wal")),
             on_failure,
             failure=StoreFailed,
         )
@@ -96,8 +88,7 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
         except BaseException:
             await writer.close()
             raise
-        look = free_bytes if free_bytes is not None else _free_bytes
-        return cls(identity, writer, readers, partial(look, path.parent), clock.now)
+        return cls(identity, writer, readers, partial(free_bytes, path.parent), clock.now)
 
     @property
     def failed(self) -> bool:
@@ -159,22 +150,10 @@ def _begin(raw: sqlite3.Connection, new_id: str, seconds: float) -> tuple[str, i
     return begin_term(session, new_id, int(seconds))
 
 
-def _free_bytes(directory: Path) -> int:
-    disk = os.statvfs(directory)
-    return disk.f_bavail * disk.f_frsize
-
-
 def _prepare(path: Path) -> sqlite3.Connection:
     """A database with the tables of this version, and the connection that is going to write it."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        # The files that SQLite puts beside it get the same mode.
-        path.chmod(0o600)
-        directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        make_private(path)  # the files that SQLite puts beside it get the same mode
     except OSError as error:
         raise StoreFailed(
             f"the database {path} can't be opened: {error.strerror or error}; give this user the right to read and "
@@ -204,18 +183,9 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     )
     try:
         if mode != "ro":
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
-            connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+            write_ahead(connection)
         connection.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         connection.close()
         raise
     return connection
-
-
-def _checkpoint(log: Path, connection: sqlite3.Connection) -> None:
-    """Keep the log short: readers search all of it. SQLite's own way would keep a failure to itself."""
-    if log.stat().st_size > LOG_BYTES:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
