@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from heapq import heapify, heappop
 
-from seawall.clock import Clock, Timer, moment_of
+from seawall.clock import Clock, Timer
 from seawall.engine.records import CommandRecord, Unsettled
 
 WARM_UP_SECONDS = 30.0
@@ -35,7 +35,7 @@ class Backlog:
     def fill(self, commands: list[Unsettled]) -> None:
         """Take in what was found at the start. Once, before anything else."""
         now = self._clock.now()
-        offset = moment_of(self._clock, self._clock.wall()) - self._clock.wall().timestamp()
+        offset = now - self._clock.wall().timestamp()
         for command in commands:
             self._waiting.setdefault(command.agent_id, {})[command.command_id] = None
             due = command.deadline_at.timestamp() + offset

@@ -133,8 +133,6 @@ def _decision(decision: DecisionRecord) -> str:
             if said.get("by"):
                 return f"{said['by']} resolved it as {said.get('state')}: {said.get('reason')}"
             return f"the agent's ledger told that it was {said.get('state')}"
-        case "fallback":
-            return f"a fallback answered: {said.get('text')}"
         case _:
             return f"{decision.kind}: {said}"
 

@@ -62,10 +62,11 @@ class LastKnown:
         """What a read that failed may be answered with: the value, its age, and that it is stale. None if nothing."""
         if record.error_code in _ANSWERED or circumstance is Circumstance.DOCKER_REFUSED:
             return None
-        found = self._answers.get(_key(record))
+        key = _key(record)
+        found = self._answers.get(key)
         if found is None or record.finished_at is None:
             return None
-        self._answers.move_to_end(_key(record))
+        self._answers.move_to_end(key)
         answer, at = found
         return {
             "kind": "stale",

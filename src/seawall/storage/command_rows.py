@@ -86,24 +86,8 @@ class AttemptRow(NamedTuple):
 
 
 def end_of(record: CommandRecord) -> dict[str, object]:
-    """The columns that say how a command ended, and `id`."""
-    return {
-        "id": record.command_id,
-        "state": record.state.value,
-        "error_code": record.error_code,
-        "error": record.error,
-        "response": to_optional_json(record.response),
-        "total_attempts": record.total_attempts,
-        "duration_seconds": record.duration_seconds,
-        "finished_at": to_optional_microseconds(record.finished_at),
-        "retry_after_seconds": record.retry_after_seconds,
-        "settled": record.settled,
-        "recorded": record.recorded,
-        "evidence": to_optional_json(record.evidence),
-        "stopped_by": record.stopped_by,
-        "fallback": to_optional_json(record.fallback),
-        "keep_key": int(record.idempotency_key is not None),
-    }
+    """The columns that say how a command ended, `id` and `keep_key`."""
+    return {"id": record.command_id, "keep_key": int(record.idempotency_key is not None), **_end(record)}
 
 
 def attempt_end_of(command_id: str, attempt: AttemptRecord) -> dict[str, object]:
@@ -126,7 +110,6 @@ def command_row(record: CommandRecord) -> dict[str, object]:
         "agent_id": record.agent_id,
         "agent": record.agent,
         "arguments": to_json(record.arguments),
-        "state": record.state.value,
         "accepted_at": to_microseconds(record.accepted_at),
         "deadline_at": to_microseconds(record.deadline_at),
         "timeout_seconds": record.timeout_seconds,
@@ -135,6 +118,16 @@ def command_row(record: CommandRecord) -> dict[str, object]:
         "requested_by": record.requested_by,
         "idempotency_key": record.idempotency_key,
         "fingerprint": record.fingerprint,
+        "agent_sequence": record.sequence,
+        "resolved_by": record.resolved_by,
+        "resolution": record.resolution,
+        **_end(record),
+    }
+
+
+def _end(record: CommandRecord) -> dict[str, object]:
+    return {
+        "state": record.state.value,
         "error_code": record.error_code,
         "error": record.error,
         "response": to_optional_json(record.response),
@@ -142,14 +135,11 @@ def command_row(record: CommandRecord) -> dict[str, object]:
         "duration_seconds": record.duration_seconds,
         "finished_at": to_optional_microseconds(record.finished_at),
         "retry_after_seconds": record.retry_after_seconds,
-        "agent_sequence": record.sequence,
         "settled": record.settled,
         "recorded": record.recorded,
         "evidence": to_optional_json(record.evidence),
         "stopped_by": record.stopped_by,
         "fallback": to_optional_json(record.fallback),
-        "resolved_by": record.resolved_by,
-        "resolution": record.resolution,
     }
 
 
