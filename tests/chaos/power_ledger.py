@@ -9,10 +9,10 @@ import random
 import sqlite3
 from pathlib import Path
 
-from seawall.agent import ledger_file
 from seawall.agent.ledger import LEDGER_FILE, Ledger, LedgerDamaged
 from seawall.agent.ledger_tables import Entry
 from seawall.clock import SystemClock
+from seawall.writer import commit
 from tests.chaos.power import Commit, Content, Kind, Unsound
 from tests.chaos.promises import Marks
 
@@ -30,7 +30,7 @@ class LedgerWork:
         self._path = directory / LEDGER_FILE
         self._marks = marks
         self._dice = dice
-        self._commit = Commit(self._path, ledger_file.commit, flush)
+        self._commit = Commit(self._path, commit, flush)
         self._sequences = itertools.count(1)
         self._over: set[int] = set()
         self._acknowledged: set[int] = set()

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
 from seawall.engine.records import AttemptRecord, CommandRecord, LedgerFacts, SessionGrant
-from seawall.storage import sqlite
 from seawall.storage.sqlite import SqliteStore
+from seawall.writer import commit
 from tests.chaos.power import Commit, Content, Kind, Unsound
 from tests.chaos.promises import Marks
 from tests.storage.backends import NOW, agent, attempt, command, join_token, later
@@ -38,7 +38,7 @@ class StoreWork:
         self._path = directory / FILE
         self._marks = marks
         self._dice = dice
-        self._commit = Commit(self._path, sqlite.commit, flush)
+        self._commit = Commit(self._path, commit, flush)
         self._numbers = itertools.count(1)
         self._ledgers = dict.fromkeys(HOSTS, 0)
         """How far each host's ledger goes."""

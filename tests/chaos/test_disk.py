@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from seawall.controller.app import EXIT_STORE_FAILED
+from seawall.files import free_bytes
 from seawall.storage.sqlite import RESERVE_BYTES
 from tests.chaos.figures import record
 from tests.chaos.lone import AGENT, CONTROLLER, Lone
@@ -50,10 +52,16 @@ def small_disk(where: Path) -> Iterator[Path]:
 
 def fill(disk: Path, leave: int) -> Path:
     """A file that leaves so many bytes of a disk."""
-    free = os.statvfs(disk)
     file = disk / "filler"
     with file.open("wb") as filler:
-        os.posix_fallocate(filler.fileno(), 0, free.f_bavail * free.f_frsize - leave)
+        for more in reversed(range(10)):
+            try:
+                os.posix_fallocate(filler.fileno(), 0, free_bytes(disk) - leave)
+                break
+            except OSError as error:
+                # Who uses the disk may have written something between the look and the filling.
+                if error.errno != errno.ENOSPC or not more:
+                    raise
     return file
 
 
