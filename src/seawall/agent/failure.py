@@ -40,13 +40,15 @@ class DockerFailure(Exception):
 class Request(Struct, frozen=True):
     """What the Engine was asked, for the words and the verdict of a failure.
 
-    `purpose` reads after "to", as in "start container web"; `container` is the one that is meant, if any.
+    `purpose` reads after "to", as in "start container web"; `noun` and `name` say what is meant, if anything is: a
+    "container" and its name.
     """
 
     address: str
     purpose: str
     changes: bool = False
-    container: str | None = None
+    noun: str | None = None
+    name: str | None = None
 
     def silent(self, seconds: float) -> DockerFailure:
         """The Engine did not answer in time."""
@@ -114,10 +116,10 @@ class Request(Struct, frozen=True):
         )
 
     def _advice(self, status: int) -> str:
-        if status == _NOT_FOUND and self.container is not None:
-            return "Look for the right name with 'seawall container list'"
-        if status == _CONFLICT and self.container is not None:
-            return f"Look at its state with 'seawall container inspect {self.container}'"
+        if status == _NOT_FOUND and self.noun is not None:
+            return f"Look for the right name with 'seawall {self.noun} list'"
+        if status == _CONFLICT and self.noun is not None:
+            return f"Look at its state with 'seawall {self.noun} inspect {self.name}'"
         if status >= _SERVER_ERROR:
             return "Correct what it names on the host, then try again"
         return "Correct what it names, then try again"
@@ -125,11 +127,11 @@ class Request(Struct, frozen=True):
     def _doubt(self) -> str:
         if not self.changes:
             return "Try again; if it stays so, look at Docker on this host"
-        if self.container is None:
+        if self.noun is None:
             return "It may have been done all the same: look before you repeat it"
         return (
             "It may have been done all the same: look with "
-            f"'seawall container inspect {self.container}' before you repeat it"
+            f"'seawall {self.noun} inspect {self.name}' before you repeat it"
         )
 
 

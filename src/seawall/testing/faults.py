@@ -40,7 +40,6 @@ class Latency(NamedTuple):
     response: float = 0.0
 
 
-CHANGES = frozenset(f"container_{verb}" for verb in ("start", "stop", "restart", "kill", "rename", "remove"))
 _SERVER_ERROR = 500
 
 
@@ -90,11 +89,11 @@ def refused(status: int, text: str) -> DockerFailure:
     )
 
 
-def server_error(operation: str) -> DockerFailure:
+def server_error(operation: str, *, changes: bool) -> DockerFailure:
     """The Engine's own trouble."""
     return DockerFailure(
         CommandErrorCode.DOCKER_ERROR,
-        Circumstance.DOCKER_ERRED if operation in CHANGES else Circumstance.DOCKER_FAILED,
+        Circumstance.DOCKER_ERRED if changes else Circumstance.DOCKER_FAILED,
         f"Docker answered 500 to {operation}",
         _SERVER_ERROR,
     )

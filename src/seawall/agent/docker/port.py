@@ -1,0 +1,25 @@
+"""The Docker Engine as the agent sees it: all nouns together."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from seawall.agent.docker.containers import AioContainers, Containers
+from seawall.agent.docker.system import AioSystem, System
+
+
+class Docker(Containers, System, Protocol):
+    """What the agent asks of a Docker Engine.
+
+    Every method raises `DockerFailure` for whatever can be expected of an Engine, and nothing else. Every call ends
+    after `timeout_seconds` at the latest; stop and restart are given the grace on top of that. A call that changes
+    something goes on when its caller is cancelled: Engines have killed a container at once whose `stop` lost its
+    client.
+    """
+
+    async def close(self) -> None:
+        """Let go of the Engine. Changes that are under way are given a few seconds to end."""
+
+
+class AioDocker(AioContainers, AioSystem):
+    """`Docker` over the Engine's HTTP API. Make it and use it on one event loop. Raises DockerAddressError."""
