@@ -172,7 +172,7 @@ async def find_out(host: Host, cases: list[Case]) -> list[str]:
     for case, execution in zip(cases, executions, strict=True):
         if case.done:
             await RUNNERS[case.operation](execution)
-        await case.somebody(host.docker, _target(execution).container_id)
+        await case.somebody(host.docker, _target(execution).object_id)
     if any(case.bounced for case in cases):
         await host.bounce()
     wrong: list[str] = []
@@ -203,7 +203,7 @@ def _pre_image(case: Case, execution: Execution) -> dict[str, object]:
 
 
 async def _verify(case: Case, execution: Execution, image: dict[str, object]) -> Finding:
-    container_id = _target(execution).container_id
+    container_id = _target(execution).object_id
     try:
         now = await execution.docker.container_inspect(container_id, timeout_seconds=SECONDS)
     except DockerFailure as failure:

@@ -8,6 +8,7 @@ import pytest
 
 from seawall.agent.failure import DockerFailure
 from seawall.agent.ledger import State
+from seawall.agent.operations.container_verifiers import container_by_id
 from seawall.agent.operations.registry import RUNNERS
 from seawall.agent.operations.runner import Execution
 from seawall.agent.operations.verification import Doubt, Finding, Verdict, Verifier
@@ -27,6 +28,7 @@ def opaque(operation: str) -> dict[str, Verifier]:
             lambda record: {},
             lambda doubt: Finding(Verdict.UNKNOWABLE, "it leaves no trace"),
             lambda arguments, pre_image: 5.0,
+            container_by_id,
         )
     }
 

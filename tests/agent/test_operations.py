@@ -227,7 +227,7 @@ async def test_a_running_container_is_not_removed_without_force() -> None:
 async def test_what_someone_else_removed_meanwhile_is_removed() -> None:
     docker = engine()
     arguments = check_arguments(OPERATIONS["container_remove"], {"container": "web"})
-    target = Target("f" * 64, "web", 10, {})
+    target = Target("f" * 64, "web", {})
     response = await RUNNERS["container_remove"](execution(docker, arguments, target))
     assert response == {"container": "web", "id": "f" * 64}
 

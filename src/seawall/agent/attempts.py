@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -108,14 +108,14 @@ class Attempts:
             waiter = job.waiters[-1]
             self._send(Started(job.command_id, waiter.correlation_id, waiter.epoch, job.sequence))
 
-    def progress(self, job: Job, text: str) -> None:
+    def progress(self, job: Job, text: str, detail: Mapping[str, object] | None = None) -> None:
         """The work moves: its latest attempt hears of it, and goes on waiting for as long again."""
         now = self._clock.now()
         if not job.waiters or now < job.progress_at + PROGRESS_SECONDS:
             return
         job.progress_at = now
         job.answer_at = max(job.answer_at, now + job.attempt_seconds)
-        self._send(Progress(job.waiters[-1].correlation_id, text))
+        self._send(Progress(job.waiters[-1].correlation_id, text, dict(detail) if detail else None))
 
     def _expire(self, job: Job) -> None:
         job.timer = None

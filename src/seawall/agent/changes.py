@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import ParamSpec
 
 from seawall.agent.admission import Admission, turn
@@ -31,7 +32,7 @@ from seawall.agent.failure import DockerFailure
 from seawall.agent.intake import Intake, Order, forbidden, no_room
 from seawall.agent.job import Job, Phase
 from seawall.agent.ledger import Entry, Ledger, LedgerFailed, State
-from seawall.agent.operations.containers import grace_of, resolve
+from seawall.agent.operations.containers import grace_of
 from seawall.agent.operations.runner import Execution, Target
 from seawall.agent.operations.verification import Verifier
 from seawall.agent.outbox import Outbox
@@ -242,8 +243,8 @@ class Changes:
         async with turn(self._names, job.container):
             try:
                 job.slot = await self._admission.wait(job)
-                target = await self._resolve(job)
-                async with turn(self._ids, target.container_id if target is not None else None):
+                target = await self._resolve(job, order)
+                async with turn(self._ids, target.object_id if target is not None else None):
                     await self._conclude(job, await self._change(job, order, target))
             except DockerFailure as failure:
                 # Only a question was asked so far, so that a doubt is none.
@@ -258,17 +259,17 @@ class Changes:
                 await self._conclude(job, bug(job.about, error))
 
     async def _recover(self, job: Job, case: Case) -> None:
-        container_id = case.pre_image.get("id")
-        turn_by_id = turn(self._ids, container_id if isinstance(container_id, str) else None)
+        object_id = case.pre_image.get("id")
+        turn_by_id = turn(self._ids, object_id if isinstance(object_id, str) else None)
         async with turn(self._names, job.container), turn_by_id:
             await self._conclude(job, await self._verification.decide(case))
 
-    async def _resolve(self, job: Job) -> Target | None:
-        if job.container is None:
+    async def _resolve(self, job: Job, order: Order) -> Target | None:
+        if order.resolver is None:
             return None
         job.phase, job.begun_at = Phase.RESOLVING, self._clock.now()
         try:
-            return await resolve(self._docker, job.container, max(job.answer_at - job.begun_at, 0.0))
+            return await order.resolver(self._docker, job.arguments, max(job.answer_at - job.begun_at, 0.0))
         finally:
             if job.phase is Phase.RESOLVING:
                 job.phase = Phase.WAITING
@@ -298,8 +299,9 @@ class Changes:
                     job.command_id,
                     job.arguments,
                     timeout_seconds,
-                    lambda text: self._attempts.progress(job, text),
+                    partial(self._attempts.progress, job),
                     target,
+                    self._ledger.journal(job.command_id),
                 )
             )
             return Outcome(response=response)
@@ -324,7 +326,7 @@ class Changes:
             self._clock.now(),
             failure,
             timeout_seconds,
-            lambda text: self._attempts.progress(job, text),
+            partial(self._attempts.progress, job),
         )
         return job.case
 

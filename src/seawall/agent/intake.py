@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from seawall.agent.ledger import Ledger, State
-from seawall.agent.operations.runner import Runner
+from seawall.agent.operations.registry import RESOLVERS
+from seawall.agent.operations.runner import Resolver, Runner
 from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.operation import InvalidArguments, Operation, check_arguments
@@ -20,17 +21,23 @@ class Order(Struct, frozen=True):
     operation: Operation
     runner: Runner
     arguments: dict[str, object]
+    resolver: Resolver | None = None
 
 
 class Intake:
     """What this agent performs."""
 
     def __init__(
-        self, runners: Mapping[str, Runner], operations: Mapping[str, Operation], version: str
+        self,
+        runners: Mapping[str, Runner],
+        operations: Mapping[str, Operation],
+        version: str,
+        resolvers: Mapping[str, Resolver] = RESOLVERS,
     ) -> None:
         self._runners = runners
         self._operations = operations
         self._version = version
+        self._resolvers = resolvers
 
     @property
     def operations(self) -> list[str]:
@@ -65,9 +72,10 @@ class Intake:
                 "changes nothing that it doesn't record: update the controller; nothing was done",
             )
         try:
-            return Order(operation, runner, check_arguments(operation, message.arguments))
+            arguments = check_arguments(operation, message.arguments)
         except InvalidArguments as error:
             return Outcome(CommandErrorCode.INVALID_ARGUMENT, str(error))
+        return Order(operation, runner, arguments, self._resolvers.get(operation.name))
 
 
 def forbidden(message: Execute, ledger: Ledger) -> Outcome | None:

@@ -100,8 +100,10 @@ class Job:
     @property
     def about(self) -> str:
         """What it is, for people."""
-        container = self.arguments.get("container")
-        return f"{self.operation[:64]} of {container}" if container else self.operation[:64]
+        for noun in ("container", "image", "network", "volume", "project", "name"):
+            if self.arguments.get(noun):
+                return f"{self.operation[:64]} of {self.arguments[noun]}"
+        return self.operation[:64]
 
     @property
     def moved_at(self) -> float:

@@ -56,6 +56,27 @@ class Standing(Struct, frozen=True):
     unacknowledged: int
 
 
+class LedgerJournal:
+    """`operations.runner.Journal` of a command that has begun."""
+
+    def __init__(self, ledger: Ledger, command_id: str) -> None:
+        self._ledger = ledger
+        self._command_id = command_id
+
+    @property
+    def step(self) -> str | None:
+        """See `Journal.step`."""
+        entry = self._ledger.entry(self._command_id)
+        return entry.step if entry is not None else None
+
+    async def record(self, step: str) -> None:
+        """See `Journal.record`. Raises LedgerFailed."""
+        entry = self._ledger.entry(self._command_id)
+        if entry is None:
+            raise ValueError(f"command {self._command_id} has no row in the ledger")
+        await self._ledger.step(entry, step)
+
+
 class Ledger:
     """The rows of all commands that are not over yet, in memory as in the file. One event loop owns it.
 
@@ -153,6 +174,10 @@ class Ledger:
     def entry(self, command_id: str) -> Entry | None:
         """What is known of a command; None if it never began here, or is forgotten."""
         return self._by_command.get(command_id)
+
+    def journal(self, command_id: str) -> LedgerJournal:
+        """The steps of a command that has begun."""
+        return LedgerJournal(self, command_id)
 
     def at(self, sequence: int) -> Entry | None:
         """The command that has this sequence."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,9 +12,8 @@ from seawall.agent.answers import described, failed
 from seawall.agent.docker import Docker
 from seawall.agent.failure import DockerFailure
 from seawall.agent.ledger import Entry, Ledger, LedgerFailed
-from seawall.agent.operations.containers import resolve
-from seawall.agent.operations.runner import Execution, Target
-from seawall.agent.operations.verification import Doubt, Finding, PreImage, Verdict, Verifier
+from seawall.agent.operations.runner import Execution, Report, Target
+from seawall.agent.operations.verification import Doubt, Finding, PreImage, Sought, Verdict, Verifier
 from seawall.clock import Clock
 from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode, RetryRule, verdict
@@ -27,7 +26,6 @@ LOOK_SECONDS = 5.0
 """How long the Docker Engine may take to show an object."""
 
 _FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 0.2, 15.0
-_NOT_FOUND = 404
 
 _logger = logging.getLogger("seawall.agent.verification")
 
@@ -46,7 +44,7 @@ class Case(Struct):
     began: float
     failure: Outcome | None
     timeout_seconds: float
-    progress: Callable[[str], None]
+    progress: Report
 
     @property
     def answered(self) -> bool:
@@ -98,7 +96,7 @@ class Verification:
             return {}
         verifier = self._verifiers.get(operation)
         image = verifier.pre_image(target.record) if verifier is not None else {}
-        return {**image, "id": target.container_id}
+        return {**image, "id": target.object_id}
 
     async def decide(self, case: Case) -> Outcome:
         """Wait for the truth. NOT_APPLIED as the circumstance says that there was no effect; else it is the last word.
@@ -137,18 +135,13 @@ class Verification:
             delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
 
     async def _look(self, case: Case, verifier: Verifier | None) -> tuple[Finding, Target | None]:
-        container_id = case.pre_image.get("id")
-        if not isinstance(container_id, str):
-            return Finding(Verdict.UNKNOWABLE, "nothing on the host tells what became of it"), None
-        target: Target | None = None
-        try:
-            target = await resolve(self._docker, container_id, LOOK_SECONDS)
-        except DockerFailure as failure:
-            if failure.status != _NOT_FOUND:
-                undecided = Verdict.UNDECIDED if verifier is not None else Verdict.UNKNOWABLE
-                return Finding(undecided, failure.message), None
         if verifier is None:
-            return Finding(Verdict.UNKNOWABLE, "nothing on the host tells what became of it"), target
+            return Finding(Verdict.UNKNOWABLE, "nothing on the host tells what became of it"), None
+        sought = Sought(case.entry.command_id, case.arguments, case.pre_image)
+        try:
+            target = await verifier.find(self._docker, sought, LOOK_SECONDS)
+        except DockerFailure as failure:
+            return Finding(Verdict.UNDECIDED, failure.message), None
         settled = self._clock.now() >= self._settled_at(case, verifier)
         record = target.record if target is not None else None
         finding = verifier.verify(Doubt(case.arguments, case.pre_image, record, settled))
@@ -203,6 +196,7 @@ class Verification:
                 case.timeout_seconds,
                 case.progress,
                 target,
+                self._ledger.journal(case.entry.command_id),
             )
             return Outcome(response=_verified(await verifier.resume(execution)))
         except DockerFailure as failure:
@@ -215,7 +209,7 @@ class Verification:
     def _unknown(self, case: Case, verifier: Verifier | None, target: Target | None, reason: str) -> Outcome:
         now: PreImage | None = None
         if target is not None:
-            now = verifier.pre_image(target.record) if verifier is not None else {"id": target.container_id}
+            now = verifier.pre_image(target.record) if verifier is not None else {"id": target.object_id}
         return Outcome(
             CommandErrorCode.OUTCOME_UNKNOWN,
             f"{case.about} may have been done: {reason}. Look at the host before you repeat it",

@@ -286,5 +286,5 @@ class Worker:
         return task
 
 
-def _keep_quiet(_: str) -> None:
+def _keep_quiet(text: str, detail: Mapping[str, object] | None = None) -> None:
     """Reads are short: nobody waits for signs that they move."""

@@ -268,6 +268,8 @@ class GatewaySession:
             return
         pending.due = min(self._clock.now() + pending.attempt.timeout_seconds, pending.command.deadline)
         content: dict[str, object] = {"text": message.text[:_PROGRESS_CHARACTERS]}
+        if message.detail is not None:
+            content["detail"] = message.detail
         self._support.bus.publish(Notice("progress", self.agent_id, pending.command.command_id, content))
 
     def _of_attempt(self, correlation_id: str | None) -> Pending | None:

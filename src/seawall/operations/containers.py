@@ -15,6 +15,7 @@ _CONTAINER = Argument(
     required=True,
     max_length=128,
     pattern=NAME_PATTERN,
+    positional=True,
 )
 _GRACE = Argument(
     "grace_seconds",
@@ -22,13 +23,14 @@ _GRACE = Argument(
     "how long the container may take to stop before it is killed",
     minimum=0,
     maximum=3600,
+    option="grace",
 )
 
 CONTAINER_LIST = Operation(
     "container_list",
     "List the host's containers.",
     SafetyClass.SAFE_READ,
-    (Argument("all", bool, "stopped ones as well", default=True),),
+    (Argument("all", bool, "stopped ones as well", default=True, option="running"),),
     role=Role.VIEWER,
 )
 CONTAINER_INSPECT = Operation(
@@ -96,7 +98,9 @@ CONTAINER_RENAME = Operation(
     SafetyClass.VERIFIABLE,
     (
         _CONTAINER,
-        Argument("name", str, "the new name", required=True, max_length=128, pattern=NAME_PATTERN),
+        Argument(
+            "name", str, "the new name", required=True, max_length=128, pattern=NAME_PATTERN, positional=True
+        ),
     ),
     container="container",
 )

@@ -28,7 +28,14 @@ _RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
 
 
 class Argument(Struct, frozen=True):
-    """One argument and its limits. `kind` is str, int, float or bool; `pattern` must match the whole text."""
+    """One argument and its limits.
+
+    `kind` is str, int, float, bool, list (of texts) or dict (of texts by texts). `pattern` must match the whole text,
+    or each text of a list or of a dict's values, which `max_length` and `choices` are for as well; `key_pattern` is
+    for a dict's keys, `max_items` for the size of both. A `secret` is never kept or shown. On the command line a
+    `positional` one needs no option, and `option` is the option's name where it isn't the argument's own (a bool that
+    is true unless told otherwise is turned off by it).
+    """
 
     name: str
     kind: type
@@ -40,6 +47,11 @@ class Argument(Struct, frozen=True):
     max_length: int = 255
     pattern: str | None = None
     choices: tuple[str, ...] = ()
+    key_pattern: str | None = None
+    max_items: int = 64
+    secret: bool = False
+    positional: bool = False
+    option: str | None = None
 
 
 class Operation(Struct, frozen=True):
@@ -62,6 +74,17 @@ class Operation(Struct, frozen=True):
     container: str | None = None
     grace: str | None = None
     supported: bool = True
+
+    @property
+    def noun(self) -> str:
+        """What it is about: "container" of container_start; "system" where the name says nothing."""
+        noun, _, verb = self.name.partition("_")
+        return noun if verb else "system"
+
+    @property
+    def verb(self) -> str:
+        """What is done: "start" of container_start."""
+        return self.name.partition("_")[2] or self.name
 
     @property
     def changes(self) -> bool:
@@ -118,6 +141,8 @@ def _problem(argument: Argument, value: object) -> str | None:
         return f"must be of type {kind.__name__}, not {type(value).__name__}"
     if isinstance(value, str):
         return _text_problem(argument, value)
+    if isinstance(value, list | dict):
+        return _items_problem(argument, value)
     if isinstance(value, int | float) and kind is not bool:
         if not (value == value and abs(value) != float("inf")):
             return "must be a finite number"
@@ -134,5 +159,26 @@ def _text_problem(argument: Argument, value: str) -> str | None:
     if argument.choices and value not in argument.choices:
         return f"must be one of {', '.join(argument.choices)}, not {value!r}"
     if argument.pattern is not None and re.fullmatch(argument.pattern, value) is None:
-        return f"is not a valid value ({argument.summary}): {value!r}"
+        shown = "" if argument.secret else f": {value!r}"
+        return f"is not a valid value ({argument.summary}){shown}"
+    return None
+
+
+def _items_problem(argument: Argument, value: list[object] | dict[object, object]) -> str | None:
+    if len(value) > argument.max_items:
+        return f"has {len(value)} entries, at most {argument.max_items} are allowed"
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                return f"has a name that is no text: {key!r}"
+            if len(key) > argument.max_length:
+                return f"has a name of {len(key)} characters, at most {argument.max_length} are allowed"
+            if argument.key_pattern is not None and re.fullmatch(argument.key_pattern, key) is None:
+                return f"has an entry whose name is not valid ({argument.summary}): {key!r}"
+    for text in value.values() if isinstance(value, dict) else value:
+        if not isinstance(text, str):
+            return f"has an entry that is no text but of type {type(text).__name__}"
+        problem = _text_problem(argument, text)
+        if problem is not None:
+            return f"has an entry that {problem}"
     return None

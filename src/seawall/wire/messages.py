@@ -92,10 +92,11 @@ class Started(Struct, frozen=True, tag="started"):
 
 
 class Progress(Struct, frozen=True, tag="progress"):
-    """Agent: the work moves. `text` is for people."""
+    """Agent: the work moves. `text` is for people, `detail` the same for programs: the last one says it all."""
 
     correlation_id: str
     text: str
+    detail: dict[str, object] | None = None
 
 
 class Origin(Struct, frozen=True):

@@ -9,7 +9,17 @@ import msgspec
 
 from seawall.agent.docker import Docker, DockerFailure
 from seawall.agent.operations.logs import lines_of
-from seawall.agent.operations.runner import Arguments, Execution, Target, argument, limited, section
+from seawall.agent.operations.runner import (
+    Arguments,
+    Execution,
+    Resolver,
+    Runner,
+    Target,
+    argument,
+    limited,
+    section,
+    target_of,
+)
 from seawall.agent.operations.snapshot import snapshot_of
 
 READ_BACK_SECONDS = 3.0
@@ -22,7 +32,7 @@ async def resolve(docker: Docker, name: str, timeout_seconds: float) -> Target:
     """The container that this name, id or beginning of an id means now, as it is now."""
     record = await docker.container_inspect(name, timeout_seconds=timeout_seconds)
     seen = snapshot_of(record, name)
-    return Target(seen.id, seen.name, seen.grace_seconds, record)
+    return Target(seen.id, seen.name, record)
 
 
 async def container_list(execution: Execution) -> object:
@@ -66,7 +76,7 @@ async def container_logs(execution: Execution) -> object:
 async def container_start(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_START`."""
     target = target_of(execution)
-    await execution.docker.container_start(target.container_id, timeout_seconds=execution.timeout_seconds)
+    await execution.docker.container_start(target.object_id, timeout_seconds=execution.timeout_seconds)
     return await _read_back(execution, target)
 
 
@@ -74,7 +84,7 @@ async def container_stop(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_STOP`."""
     target = target_of(execution)
     await execution.docker.container_stop(
-        target.container_id,
+        target.object_id,
         grace_seconds=grace_of(execution.arguments, target),
         timeout_seconds=execution.timeout_seconds,
     )
@@ -85,7 +95,7 @@ async def container_restart(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_RESTART`."""
     target = target_of(execution)
     await execution.docker.container_restart(
-        target.container_id,
+        target.object_id,
         grace_seconds=grace_of(execution.arguments, target),
         timeout_seconds=execution.timeout_seconds,
     )
@@ -96,7 +106,7 @@ async def container_kill(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_KILL`."""
     target = target_of(execution)
     await execution.docker.container_kill(
-        target.container_id,
+        target.object_id,
         signal=argument(execution.arguments, "signal", str),
         timeout_seconds=execution.timeout_seconds,
     )
@@ -108,7 +118,7 @@ async def container_rename(execution: Execution) -> object:
     target, name = target_of(execution), argument(execution.arguments, "name", str)
     if name != target.name:  # Docker refuses to give a container the name that it has
         await execution.docker.container_rename(
-            target.container_id, name=name, timeout_seconds=execution.timeout_seconds
+            target.object_id, name=name, timeout_seconds=execution.timeout_seconds
         )
     return {**await _read_back(execution, target), "name": name}
 
@@ -118,7 +128,7 @@ async def container_remove(execution: Execution) -> object:
     target = target_of(execution)
     try:
         await execution.docker.container_remove(
-            target.container_id,
+            target.object_id,
             force=argument(execution.arguments, "force", bool),
             volumes=argument(execution.arguments, "volumes", bool),
             timeout_seconds=execution.timeout_seconds,
@@ -127,28 +137,21 @@ async def container_remove(execution: Execution) -> object:
         # It was there a moment ago, and ids are never given twice: whoever removed it, it is gone.
         if failure.status != _NOT_FOUND:
             raise
-    return {"container": target.name, "id": target.container_id}
+    return {"container": target.name, "id": target.object_id}
 
 
 def grace_of(arguments: Arguments, target: Target) -> int:
     """What the container is given to stop: what the command says, else its own setting."""
     if arguments.get("grace_seconds") is None:
-        return target.grace_seconds
+        return snapshot_of(target.record).grace_seconds
     return argument(arguments, "grace_seconds", int)
 
 
-def target_of(execution: Execution) -> Target:
-    """The container that a change is about; that it has none is a bug of ours."""
-    if execution.target is None:
-        raise ValueError("a change of a container was begun without its target")
-    return execution.target
-
-
 async def _read_back(execution: Execution, target: Target) -> dict[str, object]:
-    response: dict[str, object] = {"container": target.name, "id": target.container_id, "state": None}
+    response: dict[str, object] = {"container": target.name, "id": target.object_id, "state": None}
     try:
         record = await execution.docker.container_inspect(
-            target.container_id, timeout_seconds=min(execution.timeout_seconds, READ_BACK_SECONDS)
+            target.object_id, timeout_seconds=min(execution.timeout_seconds, READ_BACK_SECONDS)
         )
     except DockerFailure:
         # The change is done, that is what was asked. The container may have removed itself at its end, or the Engine
@@ -176,3 +179,29 @@ def _own_name(names: object) -> str | None:
         [name.removeprefix("/") for name in names if isinstance(name, str)] if isinstance(names, list) else []
     )
     return min(texts, key=lambda name: name.count("/"), default=None)
+
+
+async def resolve_container(docker: Docker, arguments: Arguments, timeout_seconds: float) -> Target:
+    """The container that a change names."""
+    return await resolve(docker, argument(arguments, "container", str), timeout_seconds)
+
+
+RUNNERS: dict[str, Runner] = {
+    "container_list": container_list,
+    "container_inspect": container_inspect,
+    "container_logs": container_logs,
+    "container_start": container_start,
+    "container_stop": container_stop,
+    "container_restart": container_restart,
+    "container_kill": container_kill,
+    "container_rename": container_rename,
+    "container_remove": container_remove,
+}
+RESOLVERS: dict[str, Resolver] = {
+    "container_start": resolve_container,
+    "container_stop": resolve_container,
+    "container_restart": resolve_container,
+    "container_kill": resolve_container,
+    "container_rename": resolve_container,
+    "container_remove": resolve_container,
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -15,29 +15,44 @@ Arguments = Mapping[str, object]
 
 
 class Target(Struct, frozen=True):
-    """The container that a name stood for when a change began.
+    """The object that a name stood for when a change began, such as a container: its id, and its name then.
 
-    `record` is what inspect said of it; `grace_seconds` what it is given to stop, unless told otherwise.
+    `record` is what inspect said of it.
     """
 
-    container_id: str
+    object_id: str
     name: str
-    grace_seconds: int
     record: Mapping[str, object]
 
 
-class Execution(Struct, frozen=True):
-    """What a runner is given: checked arguments, how long each call may take, and for a change its target.
+class Report(Protocol):
+    """Tells people, and the controller, that the work moves."""
 
-    `progress` tells people, and the controller, that the work moves.
-    """
+    def __call__(self, text: str, detail: Mapping[str, object] | None = None) -> None:
+        """`text` is a line for people; `detail` the same for programs, whole each time: the last one says it all."""
+
+
+class Journal(Protocol):
+    """The ledger's memory of the steps of one change."""
+
+    @property
+    def step(self) -> str | None:
+        """The last step that was recorded."""
+
+    async def record(self, step: str) -> None:
+        """From now on this is the last step; it is durable when this returns."""
+
+
+class Execution(Struct, frozen=True):
+    """What a runner is given: checked arguments, the time of each call, and for a change its target and journal."""
 
     docker: Docker
     command_id: str
     arguments: Arguments
     timeout_seconds: float
-    progress: Callable[[str], None]
+    progress: Report
     target: Target | None = None
+    journal: Journal | None = None
 
 
 Runner = Callable[[Execution], Awaitable[object]]
@@ -45,6 +60,9 @@ Runner = Callable[[Execution], Awaitable[object]]
 
 Raises `DockerFailure`, and `ResponseTooLarge` for a response that no frame could carry.
 """
+
+Resolver = Callable[[Docker, Arguments, float], Awaitable[Target | None]]
+"""What the arguments of a change mean now, asked before it begins, within so many seconds. Raises `DockerFailure`."""
 
 RESPONSE_LIMIT_BYTES = 3 * 1024 * 1024
 """The most that a response may take on the wire; the rest of the frame is room for what is around it."""
@@ -75,3 +93,10 @@ def section(record: Mapping[str, object], name: str) -> Mapping[str, object]:
     """An object inside one of Docker's objects; empty if Docker left it out."""
     value = record.get(name)
     return value if isinstance(value, dict) else {}
+
+
+def target_of(execution: Execution) -> Target:
+    """The object that a change is about; that it has none is a bug of ours."""
+    if execution.target is None:
+        raise ValueError("a change was begun without its target")
+    return execution.target

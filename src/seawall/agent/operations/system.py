@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seawall.agent.operations.runner import Execution
+from seawall.agent.operations.runner import Execution, Runner
 
 SIMULATED_KEY = "SeawallSimulated"
 """A fake Engine sets this in its info, so that nobody takes its host for a real one."""
@@ -36,3 +36,6 @@ async def system_info(execution: Execution) -> object:
     if info.get(SIMULATED_KEY):
         response["simulated"] = True
     return response
+
+
+RUNNERS: dict[str, Runner] = {"ping": ping, "system_info": system_info}

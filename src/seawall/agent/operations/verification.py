@@ -7,12 +7,13 @@ pure functions of what Docker's inspect said; who looks, and when, is the worker
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 
 from msgspec import Struct
 
-from seawall.agent.operations.runner import Runner
+from seawall.agent.docker import Docker
+from seawall.agent.operations.runner import Runner, Target
 
 Record = Mapping[str, object]
 """What Docker's inspect says of an object."""
@@ -58,13 +59,26 @@ class Doubt(Struct, frozen=True):
     settled: bool
 
 
+class Sought(Struct, frozen=True):
+    """What is known of the object of a change that is in doubt."""
+
+    command_id: str
+    arguments: Mapping[str, object]
+    pre_image: PreImage
+
+
+Finder = Callable[[Docker, Sought, float], Awaitable[Target | None]]
+"""Looks for the object of a change, within so many seconds; None if it isn't there. Raises `DockerFailure`."""
+
+
 class Verifier(Struct, frozen=True):
     """How one operation is verified. `settle_seconds` is how long Docker may go on with it after everything broke.
 
-    `resume` does what a PARTIAL change still lacks.
+    `find` looks for its object, `resume` does what a PARTIAL change still lacks.
     """
 
     pre_image: Callable[[Record], PreImage]
     verify: Callable[[Doubt], Finding]
     settle_seconds: Callable[[Mapping[str, object], PreImage], float]
+    find: Finder
     resume: Runner | None = None

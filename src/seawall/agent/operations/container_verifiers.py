@@ -13,14 +13,24 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec import Struct
 
-from seawall.agent.operations.containers import container_remove, container_start
-from seawall.agent.operations.runner import Arguments, argument
+from seawall.agent.docker import Docker, DockerFailure
+from seawall.agent.operations.containers import container_remove, container_start, resolve
+from seawall.agent.operations.runner import Arguments, Target, argument
 from seawall.agent.operations.snapshot import Snapshot, snapshot_of
-from seawall.agent.operations.verification import Doubt, Finding, PreImage, Record, Verdict, Verifier
+from seawall.agent.operations.verification import (
+    Doubt,
+    Finding,
+    PreImage,
+    Record,
+    Sought,
+    Verdict,
+    Verifier,
+)
 
 SETTLE_SECONDS = 5.0
 """How long a change that takes no time may still be under way in the Docker Engine after everything broke."""
 
+_NOT_FOUND = 404
 _KILL, _TERMINATE = ("SIGKILL", "KILL", "9"), ("SIGTERM", "TERM", "15")
 
 
@@ -208,9 +218,26 @@ def _after_the_grace(arguments: Arguments, pre_image: PreImage) -> float:
     return msgspec.convert(grace, int) + SETTLE_SECONDS
 
 
-START = Verifier(_pre_image, _by(_start, _gone), _at_once)
-STOP = Verifier(_pre_image, _by(_stop, _gone_when_stopped), _after_the_grace)
-RESTART = Verifier(_pre_image, _by(_restart, _gone), _after_the_grace, resume=container_start)
-KILL = Verifier(_pre_image, _verify_kill, _at_once)
-RENAME = Verifier(_pre_image, _by(_rename, _gone), _at_once)
-REMOVE = Verifier(_pre_image, _by(_remove, _removed), _at_once, resume=container_remove)
+async def container_by_id(docker: Docker, sought: Sought, timeout_seconds: float) -> Target | None:
+    """The container that was there before: ids are never given twice."""
+    container_id = argument(sought.pre_image, "id", str)
+    try:
+        return await resolve(docker, container_id, timeout_seconds)
+    except DockerFailure as failure:
+        if failure.status != _NOT_FOUND:
+            raise
+        return None
+
+
+VERIFIERS = {
+    "container_start": Verifier(_pre_image, _by(_start, _gone), _at_once, container_by_id),
+    "container_stop": Verifier(_pre_image, _by(_stop, _gone_when_stopped), _after_the_grace, container_by_id),
+    "container_restart": Verifier(
+        _pre_image, _by(_restart, _gone), _after_the_grace, container_by_id, resume=container_start
+    ),
+    "container_kill": Verifier(_pre_image, _verify_kill, _at_once, container_by_id),
+    "container_rename": Verifier(_pre_image, _by(_rename, _gone), _at_once, container_by_id),
+    "container_remove": Verifier(
+        _pre_image, _by(_remove, _removed), _at_once, container_by_id, resume=container_remove
+    ),
+}
