@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -17,6 +19,7 @@ from seawall.operations.operation import check_arguments
 from seawall.operations.registry import OPERATIONS
 
 SECONDS = 20.0
+_AGAIN_SECONDS = 0.05
 
 
 class Host(Protocol):
@@ -203,6 +206,16 @@ def _pre_image(case: Case, execution: Execution) -> dict[str, object]:
 
 
 async def _verify(case: Case, execution: Execution, image: dict[str, object]) -> Finding:
+    """Ask again while it is undecided, as the agent does: Docker may still be removing the container."""
+    last_moment = time.monotonic() + SECONDS
+    while (finding := await _look(case, execution, image)).verdict is Verdict.UNDECIDED:
+        if time.monotonic() > last_moment:
+            break
+        await asyncio.sleep(_AGAIN_SECONDS)
+    return finding
+
+
+async def _look(case: Case, execution: Execution, image: dict[str, object]) -> Finding:
     container_id = _target(execution).object_id
     try:
         now = await execution.docker.container_inspect(container_id, timeout_seconds=SECONDS)

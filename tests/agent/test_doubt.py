@@ -169,7 +169,11 @@ async def test_a_bug_of_a_verifier_makes_the_outcome_unknown(caplog: pytest.LogC
 
     bench = await opened(
         runners=sick("container_restart", Fault.BROKEN_AFTER),
-        verifiers={"container_restart": Verifier(lambda record: {}, broken, lambda arguments, image: 0.0)},
+        verifiers={
+            "container_restart": Verifier(
+                lambda record: {}, broken, lambda arguments, image: 0.0, container_by_id
+            )
+        },
     )
     answer = await bench.answer(bench.give("container_restart", container="web"))
     assert (answer.code, answer.recorded) == ("outcome_unknown", True)

@@ -52,14 +52,17 @@ async def strikes(
     seed: int,
     seconds: float,
     paths: Sequence[Path] = (),
+    *,
+    least: int,
 ) -> AsyncIterator[Strike]:
     """Strike one place after the other, as many as there is time for; whoever ended is started anew each time.
 
-    `most` says how many calls of each kind of `CALLS` are struck. See `struck` for the rest.
+    `most` says how many calls of each kind of `CALLS` are struck. However slow the machine is, it goes on until the
+    victim has ended `least` times, or nothing is left to strike. See `struck` for the rest.
     """
-    last_moment = time.monotonic() + seconds
+    last_moment, ends = time.monotonic() + seconds, 0
     for kind, number in places(most, seed):
-        if time.monotonic() > last_moment:
+        if ends >= least and time.monotonic() > last_moment:
             return
         # A new agent, since one that lost several controllers in a row takes its time before it tries the next.
         await plane.start(AGENT)
@@ -71,6 +74,7 @@ async def strikes(
             await _over_or_ended(plane, victim, answer)
         exit_code = await plane.survived(victim)
         if exit_code is not None:
+            ends += 1
             await plane.start(victim)
         yield Strike(kind, number, exit_code, await _lie(plane, container, answer))
 

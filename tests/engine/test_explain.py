@@ -78,6 +78,21 @@ def test_the_timeline_tells_attempts_delays_circuits_and_the_end_in_order() -> N
     assert "it is FAILED after 8.00 s and 2 attempts (timeout)" in whole
 
 
+def test_an_older_answer_in_place_of_one_is_told_with_its_age_after_the_error() -> None:
+    fallback = {
+        "kind": "stale",
+        "stale": True,
+        "as_of": at(-34).isoformat(),
+        "age_seconds": 42.0,
+        "value": [],
+    }
+    told = explain(record(fallback=fallback), [], [])
+    assert [line.kind for line in told[-2:]] == ["finished", "fallback"]
+    assert told[-1].at == at(8)
+    assert "had answered 42 s before (at 2029-12-31T23:59:26+00:00)" in told[-1].text
+    assert "stale" in told[-1].text
+
+
 def test_every_reason_that_stops_the_retries_has_its_words() -> None:
     assert set(STOPPED) == {reason.value for reason in StoppedBy}
 

@@ -235,15 +235,20 @@ class Fate:
         self._begin(FaultKind.DISK, Place.AGENT, host.agent_id, self._random.uniform(2.0, 20.0), mend)
 
     def _ledger_lost(self) -> None:
-        """It is wiped, or replaced by what it was some time ago."""
+        """It is wiped, or replaced by what it was some time ago, where that can be noticed at all."""
         host, random = self._host(), self._random
         if random.random() < 0.4:
-            host.keep_copy()
+            for each in self._world.hosts:
+                each.keep_copy()
             return
         if self._busy(Place.AGENT, host.agent_id):
             return
         host.kill()
-        host.disk.restore(host.copy if host.copy is not None and random.random() < 0.6 else host.new_ledger())
+        copy = host.copy
+        if copy is not None and random.random() < 0.6 and copy.is_missed(self._world.witness.events):
+            host.disk.restore(copy.image)
+        else:
+            host.disk.restore(host.new_ledger())
         self._begin(FaultKind.LEDGER_LOST, Place.AGENT, host.agent_id, random.uniform(0.1, 10.0), host.start)
 
     def _clock_jump(self) -> None:

@@ -24,6 +24,7 @@ from seawall.agent.worker import Worker
 from seawall.testing.effects import traced_runners, traced_verifiers
 from seawall.wire.messages import Execute
 from tests.simulation.clock import SimulatedClock, WallClock
+from tests.simulation.copies import LedgerCopy
 from tests.simulation.disk import Disk, DiskHandle
 from tests.simulation.docker import SimulatedDocker
 from tests.simulation.history import FrameTaken, Place, Rare
@@ -129,7 +130,7 @@ class Host:
         self.dial = dial
         self.agent: Agent | None = None
         self.gave_up = ""
-        self.copy: bytes | None = None
+        self.copy: LedgerCopy | None = None
         """Of the ledger, some time ago."""
         self.parts = parts
         self._loop = loop
@@ -184,7 +185,7 @@ class Host:
 
     def keep_copy(self) -> None:
         """Remember what the ledger is now."""
-        self.copy = self.disk.image()
+        self.copy = LedgerCopy(self.agent_id, self.disk.image(), self._witness.order)
 
     def new_ledger(self) -> bytes:
         """The image of a ledger that nobody has written in yet."""

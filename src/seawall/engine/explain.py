@@ -82,6 +82,8 @@ def explain(
             text = STOPPED.get(record.stopped_by, f"no attempt follows ({record.stopped_by})")
             lines.append(Line(ends_at, "stopped", text.format(max_attempts=record.max_attempts)))
         lines.append(Line(ends_at, "finished", _finished(record)))
+        if record.fallback is not None:
+            lines.append(Line(ends_at, "fallback", _fallback(record.fallback)))
     # What happened at the same moment stays in the order in which it is told here.
     return sorted(lines, key=lambda line: line.at)
 
@@ -142,6 +144,13 @@ def _finished(record: CommandRecord) -> str:
     if record.state is CommandState.SUCCEEDED:
         return f"it is SUCCEEDED {took}"
     return f"it is {record.state.value} {took} ({record.error_code}): {record.error}"
+
+
+def _fallback(given: dict[str, object]) -> str:
+    return (
+        f"what the host had answered {_number(given, 'age_seconds'):.0f} s before (at {given.get('as_of')}) is given "
+        "in its place, marked as stale: it may not be so any more, and the error stays"
+    )
 
 
 def _number(said: dict[str, object], name: str) -> float:
