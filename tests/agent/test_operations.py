@@ -200,7 +200,7 @@ async def test_a_renamed_container_answers_to_its_new_name() -> None:
     docker = engine()
     response = await record(docker, "container_rename", container="web", name="api")
     assert (response["container"], response["name"]) == ("web", "api")
-    assert (await resolve(docker, "api", 5.0)).container_id == response["id"]
+    assert (await resolve(docker, "api", 5.0)).object_id == response["id"]
 
 
 async def test_a_container_that_has_the_name_already_is_left_alone() -> None:

@@ -293,18 +293,11 @@ class Changes:
         self._attempts.say_started(job)
         timeout_seconds = max(job.answer_at - now, 0.0)
         try:
-            response = await order.runner(
-                Execution(
-                    self._docker,
-                    job.command_id,
-                    job.arguments,
-                    timeout_seconds,
-                    partial(self._attempts.progress, job),
-                    target,
-                    self._ledger.journal(job.command_id),
-                )
+            progress, journal = partial(self._attempts.progress, job), self._ledger.journal(job.command_id)
+            execution = Execution(
+                self._docker, job.command_id, job.arguments, timeout_seconds, progress, target, journal
             )
-            return Outcome(response=response)
+            return Outcome(response=await order.runner(execution))
         except DockerFailure as failure:
             outcome = failed(failure)
             if not verdict(outcome.code, outcome.circumstance).may_have_run:
