@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seawall.operations import containers, system
+from seawall.operations import compose, containers, images, networks, system, volumes
 from seawall.operations.operation import Operation
 
 
@@ -22,4 +22,13 @@ def by_name(operations: Iterable[Operation]) -> dict[str, Operation]:
     return registry
 
 
-OPERATIONS = by_name((*system.OPERATIONS, *containers.OPERATIONS))
+OPERATIONS = by_name(
+    (
+        *system.OPERATIONS,
+        *containers.OPERATIONS,
+        *images.OPERATIONS,
+        *networks.OPERATIONS,
+        *volumes.OPERATIONS,
+        *compose.OPERATIONS,
+    )
+)

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
-from seawall.agent.operations import container_verifiers, containers, system
+from seawall.agent.operations import (
+    compose,
+    container_verifiers,
+    containers,
+    images,
+    networks,
+    system,
+    volumes,
+)
 from seawall.agent.operations.runner import Resolver, Runner
 from seawall.agent.operations.verification import Verifier
 
-RUNNERS: dict[str, Runner] = {**system.RUNNERS, **containers.RUNNERS}
+RUNNERS: dict[str, Runner] = {
+    **system.RUNNERS,
+    **containers.RUNNERS,
+    **images.RUNNERS,
+    **networks.RUNNERS,
+    **volumes.RUNNERS,
+    **compose.RUNNERS,
+}
 
-RESOLVERS: dict[str, Resolver] = {**containers.RESOLVERS}
+RESOLVERS: dict[str, Resolver] = {
+    **containers.RESOLVERS,
+    **images.RESOLVERS,
+    **networks.RESOLVERS,
+    **volumes.RESOLVERS,
+    **compose.RESOLVERS,
+}
 """A change that has none is about nothing that was there before."""
 
-VERIFIERS: dict[str, Verifier] = {**container_verifiers.VERIFIERS}
+VERIFIERS: dict[str, Verifier] = {
+    **container_verifiers.VERIFIERS,
+    **images.VERIFIERS,
+    **networks.VERIFIERS,
+    **volumes.VERIFIERS,
+    **compose.VERIFIERS,
+}
 """A change that has none is OPAQUE: once it may have begun, nothing on the host tells what became of it."""

@@ -9,7 +9,9 @@ from seawall.agent.docker import LogChunk, LogTail
 from seawall.clock import Clock
 from seawall.testing import faults
 from seawall.testing.containers import NEVER, FakeContainer, sample_containers
-from seawall.testing.docker.engine import FakeEngine
+from seawall.testing.docker.images import FakeImages
+from seawall.testing.docker.networks import FakeNetworks
+from seawall.testing.docker.volumes import FakeVolumes
 from seawall.testing.effects import Work
 from seawall.testing.faults import Latency
 
@@ -20,7 +22,7 @@ _SHORTEST_ID = 4
 _Steps = Callable[[Work, FakeContainer], Awaitable[None]]
 
 
-class FakeContainers(FakeEngine):
+class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
     """`agent.docker.containers.Containers` in memory.
 
     With `live_restore` containers survive a restart of the daemon; without it (as Docker does unless told otherwise)

@@ -1,0 +1,18 @@
+"""The volumes of a fake Docker Engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from seawall.clock import Clock
+from seawall.testing.docker.engine import FakeEngine
+from seawall.testing.faults import Latency
+
+
+class FakeVolumes(FakeEngine):
+    """`agent.docker.volumes.Volumes` in memory."""
+
+    def __init__(
+        self, clock: Clock, *, hostname: str = "simulated", latency: Callable[[str], Latency] | None = None
+    ) -> None:
+        super().__init__(clock, hostname=hostname, latency=latency)
