@@ -143,6 +143,7 @@ class FakeContainer:
             "Labels": dict(self.labels),
             "Created": self.created,
             "ImageID": image_id(self.image),
+            "NetworkSettings": {"Networks": {name: dict(end) for name, end in self.networks.items()}},
         }
 
 

@@ -57,6 +57,7 @@ class Doubt(Struct, frozen=True):
     pre_image: PreImage
     now: Record | None
     settled: bool
+    command_id: str = ""
 
 
 class Sought(Struct, frozen=True):
