@@ -173,6 +173,9 @@ class Verification:
             return replace(case.failure, circumstance=Circumstance.DOCKER_REFUSED)
         if finding.verdict is Verdict.NOT_APPLIED:
             failure = case.failure
+            if failure is not None and failure.circumstance is Circumstance.REGISTRY_UNREACHABLE:
+                # Now it is sure that nothing was changed, which a timeout alone can't say.
+                return replace(failure, code=CommandErrorCode.DOCKER_ERROR)
             by_docker = failure is not None and failure.code is not CommandErrorCode.AGENT_ERROR
             before = failure.error if failure is not None else "the agent ended in the middle of it"
             return Outcome(

@@ -60,8 +60,8 @@ class Operation(Struct, frozen=True):
     `timeout_seconds` is what an attempt may take unless the command says otherwise; `container` names the argument
     that says which container is meant, so that changes to one container never overlap; `grace` names the argument whose
     seconds the host may take on top of the timeout. `supported=False` reserves a name that this version answers with a
-    clean refusal. `touches_registry` says that an image's registry has to be reached from the host. `check` finds what the
-    arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one.
+    clean refusal. `touches_registry` says that an image's registry has to be reached from the host. `check` finds what
+    the arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one.
     """
 
     name: str
