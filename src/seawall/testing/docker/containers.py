@@ -10,7 +10,7 @@ from seawall.agent.docker import LogChunk, LogTail
 from seawall.clock import Clock
 from seawall.testing import faults
 from seawall.testing.containers import NEVER, FakeContainer, sample_containers
-from seawall.testing.docker.images import FakeImages
+from seawall.testing.docker.images import FakeImage, FakeImages
 from seawall.testing.docker.networks import FakeNetworks
 from seawall.testing.docker.volumes import FakeVolumes
 from seawall.testing.effects import Work
@@ -370,6 +370,12 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         if found.removes_itself:
             self._containers.pop(found.container_id, None)
         self._tell()
+
+    def _users_of(self, image: FakeImage) -> tuple[list[str], list[str]]:
+        names = {image.image_id, *image.tags, *image.digests}
+        users = [found for found in self.containers if found.image in names]
+        running = [found.container_id for found in users if found.running]
+        return running, [found.container_id for found in users if not found.running]
 
     def _find(self, container: str) -> FakeContainer:
         for found in self.containers:
