@@ -110,3 +110,12 @@ def command_of(
         touches_docker=operation.touches_docker,
         lane=policies.of(operation).lane,
     )
+
+
+async def wait_for_turn(place: Place, deadline: float, clock: Clock) -> None:
+    """Wait for those who change the same container, at most until the deadline: then nothing is sent any more."""
+    timer = clock.call_at(deadline, place.wake)
+    try:
+        await place.ready
+    finally:
+        timer.cancel()
