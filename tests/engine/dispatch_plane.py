@@ -196,10 +196,12 @@ class Plane:
 
 
 @asynccontextmanager
-async def running(directory: Path, clock: FakeClock | None = None) -> AsyncIterator[Plane]:
+async def running(
+    directory: Path, clock: FakeClock | None = None, stores: type[SqliteStore] = SqliteStore
+) -> AsyncIterator[Plane]:
     """A controller that knows the hosts web-1 and web-2."""
     clock, commits = clock if clock is not None else FakeClock(), Commits()
-    store = await SqliteStore.open(directory / "seawall.db", clock, commit=commits)
+    store = await stores.open(directory / "seawall.db", clock, commit=commits)
     plane = Plane(store, clock, commits)
     known = {agent.agent_id: agent for agent in await store.agents()}
     for agent_id, name in ((HOST, "web-1"), (OTHER, "web-2")):
