@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
-from seawall.agent.docker import LogChunk, LogTail
+from seawall.agent.docker import DockerFailure, LogChunk, LogTail
 from seawall.clock import Clock
 from seawall.testing import faults
 from seawall.testing.containers import NEVER, FakeContainer, sample_containers
@@ -56,6 +57,8 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         if not container.container_id:
             seed = f"{self._hostname}/{container.name}/{len(self._containers)}"
             container.container_id = hashlib.sha256(seed.encode()).hexdigest()
+        with suppress(DockerFailure):  # an image that nobody has told of is made up by the container
+            container.made_of = container.made_of or self.find_image(container.image).image_id
         container.created = container.created or int(self._clock.wall().timestamp())
         if container.running and container.started_at == NEVER:
             container.started_at = self._moment()
@@ -372,8 +375,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         self._tell()
 
     def _users_of(self, image: FakeImage) -> tuple[list[str], list[str]]:
-        names = {image.image_id, *image.tags, *image.digests}
-        users = [found for found in self.containers if found.image in names]
+        users = [found for found in self.containers if found.made_of == image.image_id]
         running = [found.container_id for found in users if found.running]
         return running, [found.container_id for found in users if not found.running]
 
