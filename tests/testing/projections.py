@@ -276,7 +276,9 @@ async def differences(fake: FakeDocker, real: Docker, seed: int) -> str | None:
             return "\n".join([*told, f"    fake answers {expected}", f"    real answers {found}"])
         shown = await projection(fake, names)
         last_moment = time.monotonic() + _LATE_SECONDS
-        while (seen := await projection(real, names)) != shown and time.monotonic() < last_moment:
+        while (seen := await projection(real, names)) != shown:
+            if time.monotonic() > last_moment:
+                break
             await asyncio.sleep(_AGAIN_SECONDS)  # Docker removes some things after its answer
         if seen != shown:
             return "\n".join([*told, *_unlike(shown, seen)])
