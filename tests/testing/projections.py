@@ -65,7 +65,7 @@ def _container(operation: str, **arguments: object) -> Maker:
 def _create(operation: str) -> Maker:
     def make(dice: random.Random, names: Names) -> Step:
         arguments: dict[str, object] = {
-            "image": dice.choice([names.images[0], names.images[0], names.images[1]]),
+            "image": names.images[0] if dice.random() < 0.9 else names.images[1],
             "name": dice.choice(names.containers),
             "command": ["sleep", "600"],
         }
@@ -74,7 +74,7 @@ def _create(operation: str) -> Maker:
             arguments["network_mode"] = place
         else:
             count = 1 if place == "network" else 2
-            arguments["networks"] = names.networks[:count] if dice.random() < 0.5 else names.networks[-1:]
+            arguments["networks"] = names.networks[:count] if dice.random() < 0.9 else names.networks[-1:]
         if dice.random() < 0.4:
             arguments["volumes"] = [f"{dice.choice(names.volumes)}:/data{dice.choice(['', ':ro'])}"]
         if dice.random() < 0.4:
@@ -209,7 +209,10 @@ def sequence_of(seed: int) -> list[Step]:
     dice, names = random.Random(seed), Names(seed)
     makers, weights = zip(*_MAKERS, strict=True)
     first = [Step("image_tag", {"image": IMAGE, "reference": names.images[0]})]
-    count = dice.randint(_FEWEST_STEPS, _MOST_STEPS)
+    if dice.random() < 0.5:
+        first.append(Step("network_create", {"name": names.networks[0], "subnet": names.subnets[0]}))
+    first.append(_create(dice.choice(["container_create", "container_run"]))(dice, names))
+    count = dice.randint(_FEWEST_STEPS, _MOST_STEPS) - len(first)
     return first + [maker(dice, names) for maker in dice.choices(makers, weights, k=count)]
 
 

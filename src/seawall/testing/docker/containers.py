@@ -17,8 +17,8 @@ from seawall.testing.docker.volumes import FakeVolumes
 from seawall.testing.effects import Work
 from seawall.testing.faults import Latency
 
-_KILLED, _ENDED, _LOST = 137, 143, 255
-_NOT_FOUND, _CONFLICT, _BAD_REQUEST = 404, 409, 400
+_NOT_STARTED, _KILLED, _ENDED, _LOST = 128, 137, 143, 255
+_NOT_FOUND, _CONFLICT, _BAD_REQUEST, _ERROR = 404, 409, 400, 500
 
 _Steps = Callable[[Work, FakeContainer], Awaitable[None]]
 
@@ -41,8 +41,6 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
     ) -> None:
         super().__init__(clock, hostname=hostname, latency=latency)
         self._live_restore = live_restore
-        self.known_images: set[str] | None = None
-        """The references that containers can be created of; None for any."""
         self._changed = asyncio.Event()
         self._names = 0
         for container in sample_containers() if containers is None else containers:
@@ -208,13 +206,11 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         async def create(work: Work) -> str:
             self._names += 1
             wanted = name if name is not None else f"nameless_{self._names}"
-            image = str(spec.get("Image", ""))
-            if self.known_images is not None and image not in self.known_images:
-                raise faults.refused(_NOT_FOUND, f"No such image: {image}")
+            _ = self.find_image(str(spec.get("Image", "")))
             if any(other.name == wanted for other in self.containers):
                 raise faults.refused(_CONFLICT, f"the container name {wanted} is already in use")
             found = FakeContainer.created_by(wanted, spec)
-            if found.removes_itself and found.restart_policy != "no":
+            if found.removes_itself and found.restart_policy not in ("", "no"):
                 raise faults.refused(_BAD_REQUEST, "can't create 'AutoRemove' container with restart policy")
             found.container_id = hashlib.sha256(
                 f"{self._hostname}/{wanted}/created/{self._names}".encode()
@@ -259,7 +255,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
 
         async def unpause(work: Work, found: FakeContainer) -> None:
             if not found.paused:
-                raise faults.refused(_CONFLICT, f"Container {found.container_id} is not paused")
+                raise faults.refused_with_doubt(_ERROR, f"Container {found.container_id} is not paused")
             found.paused = False
             work.done("unpause", found.container_id)
 
@@ -352,7 +348,13 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         work.done("start", found.container_id, changed=changed)
 
     def _begin(self, found: FakeContainer) -> None:
-        self._join_networks(found)
+        try:
+            self._join_networks(found)
+        except DockerFailure:
+            found.exit_code = found.exit_code or _NOT_STARTED
+            if found.removes_itself:
+                self._containers.pop(found.container_id, None)
+            raise
         found.start(self._moment())
 
     async def _stop(self, work: Work, found: FakeContainer, grace_seconds: int) -> None:

@@ -220,7 +220,7 @@ class FakeNetworks(FakeEngine):
             text, prefix = address
             octets = ipaddress.IPv4Address(text).packed
             joined["IPAddress"], joined["IPPrefixLen"] = text, prefix
-            joined["Gateway"] = "" if network.internal else network.pools[0].get("Gateway", "")
+            joined["Gateway"] = "" if network.internal else network.gateways[0]
             joined["MacAddress"] = ":".join(f"{octet:02x}" for octet in (2, 0x42, *octets))
         return joined
 
@@ -234,7 +234,7 @@ class FakeNetworks(FakeEngine):
             raise faults.refused_with_doubt(
                 _ERROR, f"Invalid address {wanted}: It does not belong to any of this network's subnets"
             )
-        if wanted in taken or any(pool.get("Gateway") == wanted for pool in network.pools):
+        if wanted in taken or wanted in network.gateways:
             raise faults.refused(_FORBIDDEN, "Address already in use")
         return wanted, subnet.prefixlen
 
