@@ -311,13 +311,10 @@ def _quiet(text: str, detail: Mapping[str, object] | None = None) -> None:
 
 
 def _answered(response: object) -> object:
-    """What is the same in the answers of two Engines: the names of its parts, and how a container stands."""
+    """What is the same in the answers of two Engines: the names of its parts, and whether there was anything to do."""
     if not isinstance(response, dict):
         return type(response).__name__
-    state = response.get("state")
     told = {key: response[key] for key in ("changed", "name") if key in response}
-    if isinstance(state, dict):
-        told["state"] = [state.get("running"), state.get("status")]
     return [sorted(response), told]
 
 

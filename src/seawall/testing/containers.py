@@ -19,8 +19,8 @@ class FakeContainer:
 
     As in Docker, one that is `paused`, or that waits for its restart policy (`restarting`), counts as running.
     `restart_policy` is Docker's word: no, on-failure, unless-stopped, always, or nothing. `restarts` is how often it
-    came into force since somebody started the container, `stopped_by_hand` keeps it from doing so. `ignores_term`: only SIGKILL
-    ends it.
+    came into force since somebody started the container, `stopped_by_hand` keeps it from doing so. `ignores_term`: only
+    SIGKILL ends it.
     """
 
     name: str
