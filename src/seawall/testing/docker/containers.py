@@ -150,7 +150,12 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         async def restart(work: Work, found: FakeContainer) -> None:
             await self._stop(work, found, grace_seconds)
             await self._sleep(work.latency.effect)
-            await self._start(work, found)
+            try:
+                await self._start(work, found)
+            except DockerFailure as failure:
+                raise faults.refused_with_doubt(
+                    _ERROR, f"Cannot restart container {container}: {failure.message}"
+                ) from failure
 
         await self._change_one("container_restart", container, restart, grace_seconds + timeout_seconds)
 
@@ -165,6 +170,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
             ends = kills or (signal in ("SIGTERM", "TERM", "15") and not found.ignores_term)
             if ends:
                 self._end(found, _KILLED if kills else _ENDED)
+            found.paused = False  # Docker lets the signal in
             work.done("kill", found.container_id, changed=ends)
 
         await self._change_one("container_kill", container, kill, timeout_seconds)
