@@ -17,9 +17,8 @@ from seawall.testing.docker.volumes import FakeVolumes
 from seawall.testing.effects import Work
 from seawall.testing.faults import Latency
 
-_KILLED, _ENDED, _LOST = 137, 143, 255
-_NOT_FOUND, _CONFLICT, _BAD_REQUEST = 404, 409, 400
-_SHORTEST_ID = 4
+_NOT_STARTED, _KILLED, _ENDED, _LOST = 128, 137, 143, 255
+_NOT_FOUND, _CONFLICT, _BAD_REQUEST, _ERROR = 404, 409, 400, 500
 
 _Steps = Callable[[Work, FakeContainer], Awaitable[None]]
 
@@ -42,9 +41,6 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
     ) -> None:
         super().__init__(clock, hostname=hostname, latency=latency)
         self._live_restore = live_restore
-        self.known_images: set[str] | None = None
-        """The references that containers can be created of; None for any."""
-        self._containers: dict[str, FakeContainer] = {}
         self._changed = asyncio.Event()
         self._names = 0
         for container in sample_containers() if containers is None else containers:
@@ -73,11 +69,6 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         raise LookupError(f"there is no container {name}")
 
     @property
-    def containers(self) -> list[FakeContainer]:
-        """All of them."""
-        return list(self._containers.values())
-
-    @property
     def effects(self) -> list[tuple[str, str]]:
         """The changes that were carried out to their end: (operation, container id) pairs."""
         return [
@@ -92,7 +83,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         self._end(found, exit_code)
         if found.comes_back:
             found.restarts += 1
-            found.start(self._moment())
+            self._begin(found)
 
     def kill_daemon(self) -> None:
         """The daemon is gone at once, with all that it was doing; its containers live on."""
@@ -109,7 +100,9 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
             elif found.running and not self._live_restore:
                 self._end(found, _KILLED if found.ignores_term else _ENDED)
             if found.state == "exited" and (found.comes_back or found.restart_policy == "always"):
-                found.start(self._moment())
+                # Without its networks it stays as it is.
+                with suppress(DockerFailure):
+                    self._begin(found)
 
     # agent.docker.Containers
 
@@ -159,7 +152,12 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         async def restart(work: Work, found: FakeContainer) -> None:
             await self._stop(work, found, grace_seconds)
             await self._sleep(work.latency.effect)
-            await self._start(work, found)
+            try:
+                await self._start(work, found)
+            except DockerFailure as failure:
+                raise faults.refused_with_doubt(
+                    _ERROR, f"Cannot restart container {container}: {failure.message}"
+                ) from failure
 
         await self._change_one("container_restart", container, restart, grace_seconds + timeout_seconds)
 
@@ -174,6 +172,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
             ends = kills or (signal in ("SIGTERM", "TERM", "15") and not found.ignores_term)
             if ends:
                 self._end(found, _KILLED if kills else _ENDED)
+            found.paused = False  # Docker lets the signal in
             work.done("kill", found.container_id, changed=ends)
 
         await self._change_one("container_kill", container, kill, timeout_seconds)
@@ -215,17 +214,16 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         async def create(work: Work) -> str:
             self._names += 1
             wanted = name if name is not None else f"nameless_{self._names}"
-            image = str(spec.get("Image", ""))
-            if self.known_images is not None and image not in self.known_images:
-                raise faults.refused(_NOT_FOUND, f"No such image: {image}")
+            _ = self.find_image(str(spec.get("Image", "")))
             if any(other.name == wanted for other in self.containers):
                 raise faults.refused(_CONFLICT, f"the container name {wanted} is already in use")
             found = FakeContainer.created_by(wanted, spec)
-            if found.removes_itself and found.restart_policy != "no":
+            if found.removes_itself and found.restart_policy not in ("", "no"):
                 raise faults.refused(_BAD_REQUEST, "can't create 'AutoRemove' container with restart policy")
             found.container_id = hashlib.sha256(
                 f"{self._hostname}/{wanted}/created/{self._names}".encode()
             ).hexdigest()
+            self._ensure_volumes(spec)
             self.add(found)
             work.done("create", found.container_id)
             return found.container_id
@@ -265,7 +263,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
 
         async def unpause(work: Work, found: FakeContainer) -> None:
             if not found.paused:
-                raise faults.refused(_CONFLICT, f"Container {found.container_id} is not paused")
+                raise faults.refused_with_doubt(_ERROR, f"Container {found.container_id} is not paused")
             found.paused = False
             work.done("unpause", found.container_id)
 
@@ -353,9 +351,19 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
             raise faults.refused(_CONFLICT, "cannot start a paused container, try unpause instead")
         changed = not found.running
         if changed:
+            self._begin(found)
             found.restarts = 0
-            found.start(self._moment())
         work.done("start", found.container_id, changed=changed)
+
+    def _begin(self, found: FakeContainer) -> None:
+        try:
+            self._join_networks(found)
+        except DockerFailure:
+            found.exit_code = found.exit_code or _NOT_STARTED
+            if found.removes_itself:
+                self._containers.pop(found.container_id, None)
+            raise
+        found.start(self._moment())
 
     async def _stop(self, work: Work, found: FakeContainer, grace_seconds: int) -> None:
         running = found.running
@@ -370,6 +378,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
 
     def _end(self, found: FakeContainer, exit_code: int) -> None:
         found.end(self._moment(), exit_code)
+        self._leave_networks(found)
         if found.removes_itself:
             self._containers.pop(found.container_id, None)
         self._tell()
@@ -378,18 +387,6 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         users = [found for found in self.containers if found.made_of == image.image_id]
         running = [found.container_id for found in users if found.running]
         return running, [found.container_id for found in users if not found.running]
-
-    def _find(self, container: str) -> FakeContainer:
-        for found in self.containers:
-            if container in (found.name, found.container_id):
-                return found
-        if len(container) >= _SHORTEST_ID:
-            matches = [found for found in self.containers if found.container_id.startswith(container)]
-            if len(matches) == 1:
-                return matches[0]
-            if matches:
-                raise faults.refused(_BAD_REQUEST, f"several containers have ids that begin with {container}")
-        raise faults.refused(_NOT_FOUND, f"No such container: {container}")
 
     async def _change_one(
         self, operation: str, container: str, steps: _Steps, timeout_seconds: float
