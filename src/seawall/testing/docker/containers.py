@@ -104,13 +104,22 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
 
     # agent.docker.Containers
 
-    async def container_list(self, *, stopped: bool, timeout_seconds: float) -> list[dict[str, object]]:
+    async def container_list(
+        self,
+        *,
+        stopped: bool,
+        filters: Mapping[str, list[str]] | None = None,
+        timeout_seconds: float,
+    ) -> list[dict[str, object]]:
         """See `Containers.container_list`."""
-        return await self._look(
-            "container_list",
-            lambda: [found.listed() for found in self.containers if stopped or found.running],
-            timeout_seconds,
-        )
+
+        def read() -> list[dict[str, object]]:
+            wanted = filters or {}
+            everything = stopped or "status" in wanted
+            found = [each for each in self.containers if (everything or each.running) and each.fits(wanted)]
+            return [each.listed() for each in found]
+
+        return await self._look("container_list", read, timeout_seconds)
 
     async def container_inspect(self, container: str, *, timeout_seconds: float) -> dict[str, object]:
         """See `Containers.container_inspect`."""
