@@ -152,7 +152,7 @@ class Verification:
             return Finding(Verdict.UNDECIDED, failure.message), None
         settled = self._clock.now() >= self._settled_at(case, verifier)
         record = target.record if target is not None else None
-        doubt = Doubt(case.arguments, case.pre_image, record, settled, step, entry.command_id)
+        doubt = Doubt(case.arguments, case.pre_image, record, settled, step, case.entry.command_id)
         finding = verifier.verify(doubt)
         quiet = case.answered or self._clock.now() >= case.began + QUIET_SECONDS
         if finding.verdict is Verdict.APPLIED and not quiet:
