@@ -152,9 +152,8 @@ class Verification:
             return Finding(Verdict.UNDECIDED, failure.message), None
         settled = self._clock.now() >= self._settled_at(case, verifier)
         record = target.record if target is not None else None
-        finding = verifier.verify(
-            Doubt(case.arguments, case.pre_image, record, settled, case.entry.command_id, step)
-        )
+        doubt = Doubt(case.arguments, case.pre_image, record, settled, step, case.entry.command_id)
+        finding = verifier.verify(doubt)
         quiet = case.answered or self._clock.now() >= case.began + QUIET_SECONDS
         if finding.verdict is Verdict.APPLIED and not quiet:
             # What is seen may be another's doing, while our own call is still on its way: it must not come later.

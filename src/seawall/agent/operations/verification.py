@@ -57,8 +57,8 @@ class Doubt(Struct, frozen=True):
     pre_image: PreImage
     now: Record | None
     settled: bool
-    command_id: str = ""
     step: str | None = None
+    command_id: str = ""
 
 
 class Sought(Struct, frozen=True):
