@@ -280,10 +280,10 @@ class Changes:
             text = f"{job.about} was over for the controller before it began: nothing was done"
             return Outcome(CommandErrorCode.DEADLINE_EXCEEDED, text)
         arguments = pack(job.arguments)
-        pre_image = pack(self._verification.pre_image(job.operation, target))
+        seen = self._verification.pre_image(job.operation, target)
         # From here on nobody stops it: whether the row is there isn't known before the ledger says so.
         job.phase, job.begun_at = Phase.BEGINNING, self._clock.now()
-        entry = await self._ledger.start(job.sequence, job.command_id, job.operation, arguments, pre_image)
+        entry = await self._ledger.start(job.sequence, job.command_id, job.operation, arguments, pack(seen))
         job.phase, now = Phase.BEGUN, self._clock.now()
         if now >= job.begin_by:
             text = f"{job.about} was not begun, because its time was over: nothing was done"
@@ -291,11 +291,11 @@ class Changes:
         if target is not None and order.operation.grace is not None:
             job.grace_until = now + grace_of(job.arguments, target)
         self._attempts.say_started(job)
-        timeout_seconds = max(job.answer_at - now, 0.0)
+        clock, seconds = self._clock, max(job.answer_at - now, 0.0)
         try:
             progress, journal = partial(self._attempts.progress, job), self._ledger.journal(job.command_id)
             execution = Execution(
-                self._docker, job.command_id, job.arguments, timeout_seconds, progress, target, journal
+                self._docker, job.command_id, job.arguments, seconds, progress, target, journal, seen, clock
             )
             return Outcome(response=await order.runner(execution))
         except DockerFailure as failure:

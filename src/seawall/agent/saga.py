@@ -1,4 +1,4 @@
-"""A change of several steps, each in the ledger before it begins: it ends done, or undone, whatever is killed.
+r"""A change of several steps, each in the ledger before it begins: it ends done, or undone, whatever is killed.
 
     forward: a step ... a step | final: a step ... a step          (done)
                  \                                  refused there: noted, and on

@@ -144,7 +144,8 @@ class Verification:
             return Finding(Verdict.UNDECIDED, failure.message), None
         settled = self._clock.now() >= self._settled_at(case, verifier)
         record = target.record if target is not None else None
-        finding = verifier.verify(Doubt(case.arguments, case.pre_image, record, settled))
+        step = self._ledger.journal(case.entry.command_id).step
+        finding = verifier.verify(Doubt(case.arguments, case.pre_image, record, settled, step))
         quiet = case.answered or self._clock.now() >= case.began + QUIET_SECONDS
         if finding.verdict is Verdict.APPLIED and not quiet:
             # What is seen may be another's doing, while our own call is still on its way: it must not come later.
@@ -186,7 +187,8 @@ class Verification:
         """Do what is left; None if that leaves a doubt again."""
         if verifier.resume is None:
             return self._unknown(case, verifier, target, finding.reason)
-        case.entry = await self._ledger.step(case.entry, finding.reason)
+        if not verifier.journaled:
+            case.entry = await self._ledger.step(case.entry, finding.reason)
         _logger.info("%s goes on where it ended: %s", case.about, finding.reason)
         try:
             execution = Execution(
@@ -197,6 +199,8 @@ class Verification:
                 case.progress,
                 target,
                 self._ledger.journal(case.entry.command_id),
+                case.pre_image,
+                self._clock,
             )
             return Outcome(response=_verified(await verifier.resume(execution)))
         except DockerFailure as failure:

@@ -117,16 +117,31 @@ CONTAINER_REMOVE = Operation(
 )
 CONTAINER_UPDATE = Operation(
     "container_update",
-    "Replace a running container by one of a new image.",
+    "Replace a container by one of a new image, with everything else as it is; undone if the new one isn't well.",
     SafetyClass.VERIFIABLE,
     (
         _CONTAINER,
         Argument("image", str, "the new image's reference", required=True, max_length=512),
+        Argument(
+            "pull",
+            str,
+            "fetch the image from its registry: always, only if it is missing on the host, or never",
+            default="always",
+            choices=("always", "missing", "never"),
+        ),
+        Argument(
+            "health_timeout_seconds",
+            float,
+            "how long the new container may take until it is healthy, before the old one is put back",
+            default=120.0,
+            minimum=1,
+            maximum=3600,
+            option="health-timeout",
+        ),
     ),
     lane=Lane.BULK,
     timeout_seconds=600.0,
     container="container",
-    supported=False,
 )
 
 OPERATIONS = (

@@ -17,9 +17,7 @@ class Volumes(Protocol):
     async def volume_inspect(self, volume: str, *, timeout_seconds: float) -> dict[str, object]:
         """Everything about one."""
 
-    async def volume_create(
-        self, *, spec: Mapping[str, object], timeout_seconds: float
-    ) -> dict[str, object]:
+    async def volume_create(self, *, spec: Mapping[str, object], timeout_seconds: float) -> dict[str, object]:
         """Create one as Docker's create body says, and tell of it.
 
         Docker gives the one that has the name already, whatever its labels and options are.
@@ -55,9 +53,7 @@ class AioVolumes(AioEngine):
         request = self.request(f"inspect volume {volume}", "volume", volume)
         return await self.query(request, f"volumes/{volume}", an_object, timeout_seconds=timeout_seconds)
 
-    async def volume_create(
-        self, *, spec: Mapping[str, object], timeout_seconds: float
-    ) -> dict[str, object]:
+    async def volume_create(self, *, spec: Mapping[str, object], timeout_seconds: float) -> dict[str, object]:
         """See `Volumes.volume_create`."""
         name = str(spec.get("Name"))
         request = self.request(f"create volume {name}", "volume", name, changes=True)

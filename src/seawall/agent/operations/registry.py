@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seawall.agent.operations import (
     compose,
+    container_update,
     container_verifiers,
     containers,
     images,
@@ -17,6 +18,7 @@ from seawall.agent.operations.verification import Verifier
 RUNNERS: dict[str, Runner] = {
     **system.RUNNERS,
     **containers.RUNNERS,
+    **container_update.RUNNERS,
     **images.RUNNERS,
     **networks.RUNNERS,
     **volumes.RUNNERS,
@@ -25,6 +27,7 @@ RUNNERS: dict[str, Runner] = {
 
 RESOLVERS: dict[str, Resolver] = {
     **containers.RESOLVERS,
+    **container_update.RESOLVERS,
     **images.RESOLVERS,
     **networks.RESOLVERS,
     **volumes.RESOLVERS,
@@ -34,6 +37,7 @@ RESOLVERS: dict[str, Resolver] = {
 
 VERIFIERS: dict[str, Verifier] = {
     **container_verifiers.VERIFIERS,
+    **container_update.VERIFIERS,
     **images.VERIFIERS,
     **networks.VERIFIERS,
     **volumes.VERIFIERS,

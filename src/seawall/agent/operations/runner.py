@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from seawall.agent.docker import Docker
+from seawall.clock import Clock
 from seawall.wire.codec import encode_message
 
 Arguments = Mapping[str, object]
@@ -44,7 +45,10 @@ class Journal(Protocol):
 
 
 class Execution(Struct, frozen=True):
-    """What a runner is given: checked arguments, the time of each call, and for a change its target and journal."""
+    """What a runner is given: checked arguments, the time of each call, and for a change its target and journal.
+
+    `pre_image` is what was remembered of a change's object before it began, `clock` is what waits go by.
+    """
 
     docker: Docker
     command_id: str
@@ -53,6 +57,8 @@ class Execution(Struct, frozen=True):
     progress: Report
     target: Target | None = None
     journal: Journal | None = None
+    pre_image: Mapping[str, object] = {}
+    clock: Clock | None = None
 
 
 Runner = Callable[[Execution], Awaitable[object]]
@@ -100,3 +106,10 @@ def target_of(execution: Execution) -> Target:
     if execution.target is None:
         raise ValueError("a change was begun without its target")
     return execution.target
+
+
+def clock_of(execution: Execution) -> Clock:
+    """What a change waits by; that it has none is a bug of ours."""
+    if execution.clock is None:
+        raise ValueError("a change was begun without a clock")
+    return execution.clock
