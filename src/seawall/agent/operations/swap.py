@@ -40,7 +40,7 @@ class Swapped(Struct, frozen=True):
 
 
 class Swap:
-    """One run of the saga. What it was about is in the pre-image, how far it came in the journal, the rest in Docker."""
+    """One run of the saga. What it is about is in the pre-image, how far it came in the journal, the rest in Docker."""
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
