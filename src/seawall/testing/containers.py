@@ -18,8 +18,8 @@ class FakeContainer:
     """A container of a `FakeDocker`. `log` holds (stream, line) pairs.
 
     As in Docker, one that is `paused`, or that waits for its restart policy (`restarting`), counts as running.
-    `restart_policy` is Docker's word: no, on-failure, unless-stopped or always. `restarts` is how often it came into
-    force since somebody started the container, `stopped_by_hand` keeps it from doing so. `ignores_term`: only SIGKILL
+    `restart_policy` is Docker's word: no, on-failure, unless-stopped, always, or nothing. `restarts` is how often it
+    came into force since somebody started the container, `stopped_by_hand` keeps it from doing so. `ignores_term`: only SIGKILL
     ends it.
     """
 
@@ -60,7 +60,7 @@ class FakeContainer:
             terminal=spec.get("Tty") is True,
             stop_timeout=timeout if isinstance(timeout, int) else None,
             removes_itself=host.get("AutoRemove") is True,
-            restart_policy=str(policy.get("Name") or "no"),
+            restart_policy=str(policy.get("Name") or ""),
             spec=dict(spec),
             networks=networks_of(spec),
         )
@@ -143,6 +143,7 @@ class FakeContainer:
             "Labels": dict(self.labels),
             "Created": self.created,
             "ImageID": image_id(self.image),
+            "NetworkSettings": {"Networks": {name: dict(end) for name, end in self.networks.items()}},
         }
 
 

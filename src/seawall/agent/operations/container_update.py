@@ -8,9 +8,14 @@ from functools import partial
 import msgspec
 
 from seawall.agent.docker import Docker, DockerFailure
+from seawall.agent.local_policy import judge_image
+from seawall.agent.local_policy_spec import judge_spec
 from seawall.agent.operations.container_verifiers import SETTLE_SECONDS
 from seawall.agent.operations.containers import resolve
 from seawall.agent.operations.health import health_of
+from seawall.agent.operations.image_progress import Layers
+from seawall.agent.operations.image_records import look
+from seawall.agent.operations.image_transfer import credentials_of
 from seawall.agent.operations.runner import (
     Arguments,
     Execution,
@@ -18,6 +23,7 @@ from seawall.agent.operations.runner import (
     Runner,
     Target,
     argument,
+    permit,
     section,
     target_of,
 )
@@ -30,15 +36,16 @@ from seawall.operations.image_reference import image_id, parse_reference
 
 _NOT_FOUND = 404
 _PULL = "pull"
+_FIRST_STEP = {"steps": [{"step": _PULL, "state": "running"}]}
 _SWARM_LABEL = "com.docker.swarm.service.id"
 
 
 async def container_update(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_UPDATE`."""
-    target = target_of(execution)
+    target, reference = target_of(execution), argument(execution.arguments, "image", str)
+    permit(judge_image(execution.policy, reference))
     await _record(execution, _PULL)
     await _fetch(execution)
-    reference = argument(execution.arguments, "image", str)
     image = await execution.docker.image_inspect(reference, timeout_seconds=call_seconds(execution))
     same = section(target.record, "Config").get("Image") == reference
     if same and target.record.get("Image") == image.get("Id"):
@@ -46,6 +53,7 @@ async def container_update(execution: Execution) -> object:
             **_response(target.record, target.name, image, reference, None),
             "warnings": ["it runs this very image already: nothing was changed"],
         }
+    permit(judge_spec(execution.policy, (await Swap(execution).replacement(target.record)).spec))
     return await _swapped(execution)
 
 
@@ -95,36 +103,26 @@ async def _fetch(execution: Execution) -> None:
     if wish == "never" or image_id(reference) is not None:
         return
     seconds = call_seconds(execution)
-    if wish == "missing":
-        try:
-            await docker.image_inspect(reference, timeout_seconds=seconds)
-        except DockerFailure as failure:
-            if failure.status != _NOT_FOUND:
-                raise
-        else:
-            return
-    parsed = parse_reference(reference)
-    execution.progress(f"looking up {reference}", _first_step())
-    digest = parsed.digest or await docker.image_resolve(reference, credentials=None, timeout_seconds=seconds)
-    pinned = parsed.pinned(digest).familiar
-    execution.progress(f"pulling {pinned}", _first_step())
+    if wish == "missing" and await look(docker, reference, seconds) is not None:
+        return
+    wanted, credentials = parse_reference(reference), credentials_of(execution.arguments)
+    digest = wanted.digest
+    if digest is None:
+        execution.progress(f"looking up {reference}", _FIRST_STEP)
+        digest = await docker.image_resolve(wanted.full, credentials=credentials, timeout_seconds=seconds)
+    pinned = wanted.pinned(digest)
     await docker.image_pull(
-        pinned,
-        credentials=None,
-        progress=partial(_pulled, execution, pinned),
+        pinned.full,
+        credentials=credentials,
+        progress=Layers(f"pulling {reference}", partial(_tell, execution)),
         timeout_seconds=execution.timeout_seconds,
     )
-    if parsed.digest is None:
-        await docker.image_tag(pinned, reference=parsed.familiar, timeout_seconds=seconds)
+    if wanted.tag is not None:
+        await docker.image_tag(pinned.familiar, reference=wanted.familiar, timeout_seconds=seconds)
 
 
-def _pulled(execution: Execution, image: str, event: Mapping[str, object]) -> None:
-    layer, status = event.get("id"), event.get("status")
-    execution.progress(f"pulling {image}: {layer or ''} {status or ''}".rstrip(), _first_step())
-
-
-def _first_step() -> dict[str, object]:
-    return {"steps": [{"step": _PULL, "state": "running"}]}
+def _tell(execution: Execution, text: str, detail: Mapping[str, object] | None = None) -> None:
+    execution.progress(text, {**_FIRST_STEP, **(detail or {})})
 
 
 def _pre_image(record: Record) -> PreImage:
@@ -191,7 +189,5 @@ def _settle_seconds(arguments: Arguments, pre_image: PreImage) -> float:
 RUNNERS: dict[str, Runner] = {"container_update": container_update}
 RESOLVERS: dict[str, Resolver] = {"container_update": resolve_update}
 VERIFIERS = {
-    "container_update": Verifier(
-        _pre_image, _verify, _settle_seconds, _either, resume=resume_update, journaled=True
-    )
+    "container_update": Verifier(_pre_image, _verify, _settle_seconds, _either, resume=resume_update)
 }

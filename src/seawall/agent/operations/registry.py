@@ -8,8 +8,10 @@ from seawall.agent.operations import (
     container_verifiers,
     containers,
     images,
+    network_verifiers,
     networks,
     system,
+    volume_verifiers,
     volumes,
 )
 from seawall.agent.operations.runner import Resolver, Runner
@@ -39,8 +41,8 @@ VERIFIERS: dict[str, Verifier] = {
     **container_verifiers.VERIFIERS,
     **container_update.VERIFIERS,
     **images.VERIFIERS,
-    **networks.VERIFIERS,
-    **volumes.VERIFIERS,
+    **network_verifiers.VERIFIERS,
+    **volume_verifiers.VERIFIERS,
     **compose.VERIFIERS,
 }
 """A change that has none is OPAQUE: once it may have begun, nothing on the host tells what became of it."""

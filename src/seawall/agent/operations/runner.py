@@ -8,8 +8,10 @@ from typing import Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from seawall.agent.docker import Docker
+from seawall.agent.docker import Docker, DockerFailure
+from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy, Refusal
 from seawall.clock import Clock
+from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.wire.codec import encode_message
 
 Arguments = Mapping[str, object]
@@ -47,7 +49,8 @@ class Journal(Protocol):
 class Execution(Struct, frozen=True):
     """What a runner is given: checked arguments, the time of each call, and for a change its target and journal.
 
-    `pre_image` is what was remembered of a change's object before it began, `clock` is what waits go by.
+    `policy` is the host's own: whatever is created is judged by it, with `permit`, as it goes to Docker. `pre_image`
+    is what was remembered of a change's object before it began, `clock` is what waits go by.
     """
 
     docker: Docker
@@ -57,6 +60,7 @@ class Execution(Struct, frozen=True):
     progress: Report
     target: Target | None = None
     journal: Journal | None = None
+    policy: LocalPolicy = UNRESTRICTED
     pre_image: Mapping[str, object] = {}
     clock: Clock | None = None
 
@@ -88,6 +92,12 @@ def limited(response: object, ask_for_less: str) -> object:
             f"the response has {size} bytes, the limit is {RESPONSE_LIMIT_BYTES}: {ask_for_less}"
         )
     return response
+
+
+def permit(refusal: Refusal | None) -> None:
+    """Go on, unless the host's policy refuses. Raises `DockerFailure`: nothing has been done."""
+    if refusal is not None:
+        raise DockerFailure(CommandErrorCode.PERMISSION_DENIED, Circumstance.NONE, refusal.message)
 
 
 def argument(arguments: Arguments, name: str, kind: type[Kind]) -> Kind:

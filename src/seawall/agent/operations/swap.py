@@ -8,9 +8,11 @@ import msgspec
 from msgspec import Struct
 
 from seawall.agent.docker import Docker, DockerFailure
+from seawall.agent.local_policy_spec import judge_spec
 from seawall.agent.operations.containers import grace_of
 from seawall.agent.operations.health import is_well, last_check
-from seawall.agent.operations.replacement import COMMAND_LABEL, REPLACES_LABEL, replacement_of
+from seawall.agent.operations.image_records import look
+from seawall.agent.operations.replacement import COMMAND_LABEL, REPLACES_LABEL, Replacement, replacement_of
 from seawall.agent.operations.runner import Execution, Target, argument, clock_of, section
 from seawall.agent.operations.snapshot import Snapshot, snapshot_of
 from seawall.agent.operations.verification import Record
@@ -106,22 +108,27 @@ class Swap:
     async def _create(self) -> None:
         if await self._find_new() is not None:
             return
-        record = await self._old()
-        old_image = await self._image_of(record)
-        replacement = replacement_of(record, old_image, self._reference, self._execution.command_id)
+        spec = (await self.replacement(await self._old())).spec
+        refusal = judge_spec(self._execution.policy, spec)
+        if refusal is not None:
+            raise StepFailed(refusal.message)
         try:
             self._new_id = await self._docker.container_create(
-                name=self._new_aside, spec=replacement.spec, timeout_seconds=self._seconds
+                name=self._new_aside, spec=spec, timeout_seconds=self._seconds
             )
         except DockerFailure:
             # Its name may be taken by the one that an earlier call of ours has made all the same.
             if await self._find_new() is None:
                 raise
 
+    async def replacement(self, record: Record) -> Replacement:
+        """What the new container is made of. Raises DockerFailure."""
+        image = await self._image_of(record)
+        return replacement_of(record, image, self._reference, self._execution.command_id)
+
     async def _connect(self) -> None:
         record = await self._new()
-        old = await self._old()
-        wanted = replacement_of(old, None, self._reference, self._execution.command_id).networks
+        wanted = (await self.replacement(await self._old())).networks
         connected = section(section(record, "NetworkSettings"), "Networks")
         for network in [network for network in wanted if network not in connected]:
             await self._docker.network_connect(
@@ -286,12 +293,7 @@ class Swap:
         )
 
     async def _image_of(self, record: Record) -> Mapping[str, object] | None:
-        try:
-            return await self._docker.image_inspect(str(record.get("Image")), timeout_seconds=self._seconds)
-        except DockerFailure as failure:
-            if failure.status != _NOT_FOUND:
-                raise
-            return None
+        return await look(self._docker, str(record.get("Image")), self._seconds)
 
     async def _rename(self, container_id: str, name: str) -> None:
         await self._docker.container_rename(container_id, name=name, timeout_seconds=self._seconds)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
-from seawall.agent.docker import LogChunk, LogTail
+from seawall.agent.docker import DockerFailure, LogChunk, LogTail
 from seawall.clock import Clock
 from seawall.testing import faults
 from seawall.testing.containers import NEVER, FakeContainer, sample_containers
@@ -16,9 +17,8 @@ from seawall.testing.docker.volumes import FakeVolumes
 from seawall.testing.effects import Work
 from seawall.testing.faults import Latency
 
-_KILLED, _ENDED, _LOST = 137, 143, 255
-_NOT_FOUND, _CONFLICT, _BAD_REQUEST = 404, 409, 400
-_SHORTEST_ID = 4
+_NOT_STARTED, _KILLED, _ENDED, _LOST = 128, 137, 143, 255
+_NOT_FOUND, _CONFLICT, _BAD_REQUEST, _ERROR = 404, 409, 400, 500
 
 _Steps = Callable[[Work, FakeContainer], Awaitable[None]]
 
@@ -41,9 +41,6 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
     ) -> None:
         super().__init__(clock, hostname=hostname, latency=latency)
         self._live_restore = live_restore
-        self.known_images: set[str] | None = None
-        """The references that containers can be created of; None for any."""
-        self._containers: dict[str, FakeContainer] = {}
         self._changed = asyncio.Event()
         self._names = 0
         for container in sample_containers() if containers is None else containers:
@@ -70,11 +67,6 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         raise LookupError(f"there is no container {name}")
 
     @property
-    def containers(self) -> list[FakeContainer]:
-        """All of them."""
-        return list(self._containers.values())
-
-    @property
     def effects(self) -> list[tuple[str, str]]:
         """The changes that were carried out to their end: (operation, container id) pairs."""
         return [
@@ -89,7 +81,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         self._end(found, exit_code)
         if found.comes_back:
             found.restarts += 1
-            found.start(self._moment())
+            self._begin(found)
 
     def kill_daemon(self) -> None:
         """The daemon is gone at once, with all that it was doing; its containers live on."""
@@ -106,7 +98,9 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
             elif found.running and not self._live_restore:
                 self._end(found, _KILLED if found.ignores_term else _ENDED)
             if found.state == "exited" and (found.comes_back or found.restart_policy == "always"):
-                found.start(self._moment())
+                # Without its networks it stays as it is.
+                with suppress(DockerFailure):
+                    self._begin(found)
 
     # agent.docker.Containers
 
@@ -212,17 +206,16 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         async def create(work: Work) -> str:
             self._names += 1
             wanted = name if name is not None else f"nameless_{self._names}"
-            image = str(spec.get("Image", ""))
-            if self.known_images is not None and image not in self.known_images:
-                raise faults.refused(_NOT_FOUND, f"No such image: {image}")
+            _ = self.find_image(str(spec.get("Image", "")))
             if any(other.name == wanted for other in self.containers):
                 raise faults.refused(_CONFLICT, f"the container name {wanted} is already in use")
             found = FakeContainer.created_by(wanted, spec)
-            if found.removes_itself and found.restart_policy != "no":
+            if found.removes_itself and found.restart_policy not in ("", "no"):
                 raise faults.refused(_BAD_REQUEST, "can't create 'AutoRemove' container with restart policy")
             found.container_id = hashlib.sha256(
                 f"{self._hostname}/{wanted}/created/{self._names}".encode()
             ).hexdigest()
+            self._ensure_volumes(spec)
             self.add(found)
             work.done("create", found.container_id)
             return found.container_id
@@ -262,7 +255,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
 
         async def unpause(work: Work, found: FakeContainer) -> None:
             if not found.paused:
-                raise faults.refused(_CONFLICT, f"Container {found.container_id} is not paused")
+                raise faults.refused_with_doubt(_ERROR, f"Container {found.container_id} is not paused")
             found.paused = False
             work.done("unpause", found.container_id)
 
@@ -350,9 +343,19 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
             raise faults.refused(_CONFLICT, "cannot start a paused container, try unpause instead")
         changed = not found.running
         if changed:
+            self._begin(found)
             found.restarts = 0
-            found.start(self._moment())
         work.done("start", found.container_id, changed=changed)
+
+    def _begin(self, found: FakeContainer) -> None:
+        try:
+            self._join_networks(found)
+        except DockerFailure:
+            found.exit_code = found.exit_code or _NOT_STARTED
+            if found.removes_itself:
+                self._containers.pop(found.container_id, None)
+            raise
+        found.start(self._moment())
 
     async def _stop(self, work: Work, found: FakeContainer, grace_seconds: int) -> None:
         running = found.running
@@ -367,6 +370,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
 
     def _end(self, found: FakeContainer, exit_code: int) -> None:
         found.end(self._moment(), exit_code)
+        self._leave_networks(found)
         if found.removes_itself:
             self._containers.pop(found.container_id, None)
         self._tell()
@@ -376,18 +380,6 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         users = [found for found in self.containers if found.image in names]
         running = [found.container_id for found in users if found.running]
         return running, [found.container_id for found in users if not found.running]
-
-    def _find(self, container: str) -> FakeContainer:
-        for found in self.containers:
-            if container in (found.name, found.container_id):
-                return found
-        if len(container) >= _SHORTEST_ID:
-            matches = [found for found in self.containers if found.container_id.startswith(container)]
-            if len(matches) == 1:
-                return matches[0]
-            if matches:
-                raise faults.refused(_BAD_REQUEST, f"several containers have ids that begin with {container}")
-        raise faults.refused(_NOT_FOUND, f"No such container: {container}")
 
     async def _change_one(
         self, operation: str, container: str, steps: _Steps, timeout_seconds: float
