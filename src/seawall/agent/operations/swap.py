@@ -16,7 +16,7 @@ from seawall.agent.operations.replacement import COMMAND_LABEL, REPLACES_LABEL, 
 from seawall.agent.operations.runner import Execution, Target, argument, clock_of, section
 from seawall.agent.operations.snapshot import Snapshot, snapshot_of
 from seawall.agent.operations.verification import Record
-from seawall.agent.saga import Ending, Saga, Step, StepFailed, run_saga
+from seawall.agent.saga import Ending, Saga, Step, StepFailed, in_doubt, run_saga
 from seawall.core.errors import Circumstance, CommandErrorCode
 
 CALL_SECONDS = 60.0
@@ -60,23 +60,34 @@ class Swap:
         self._new_id: str | None = None
         self._reference = argument(execution.arguments, "image", str)
         self._warnings: list[str] = []
+        self._told: Mapping[str, object] | None = None
 
     async def run(self) -> Swapped:
         """To its end. Raises DockerFailure: of the circumstance NONE if it was undone, else it is in doubt."""
         if self._execution.journal is None:
             raise ValueError("an update was begun without a journal")
-        ending = await run_saga(self._saga(), self._execution.journal, self._execution.progress)
+        ending = await run_saga(self._saga(), self._execution.journal, self._tell)
+        try:
+            ended = await self._result(ending)
+        except DockerFailure as failure:
+            raise in_doubt(failure) from failure
+        if isinstance(ended, str):
+            raise DockerFailure(CommandErrorCode.DOCKER_ERROR, Circumstance.NONE, ended)
+        return ended
+
+    async def _result(self, ending: Ending) -> Swapped | str:
+        """How it ended; in words if it was undone."""
         if ending.undone is not None:
-            raise DockerFailure(CommandErrorCode.DOCKER_ERROR, Circumstance.NONE, await self._undone(ending))
+            return await self._undone(ending)
         record = await self._find_new()
         if record is None:
-            raise DockerFailure(
-                CommandErrorCode.DOCKER_ERROR,
-                Circumstance.NONE,
-                f"{self._name} was replaced, and its replacement has been removed since",
-            )
+            return f"{self._name} was replaced, and its replacement has been removed since"
         image = await self._image_of(record) or {}
         return Swapped(record, image, self._old_id, self._warnings + ending.problems)
+
+    def _tell(self, text: str, detail: Mapping[str, object] | None = None) -> None:
+        self._told = detail
+        self._execution.progress(text, detail)
 
     def _saga(self) -> Saga:
         name, image = self._name, self._reference
@@ -181,7 +192,7 @@ class Swap:
                 return
             if seconds >= limit:
                 raise StepFailed(f"the new container was not healthy within {limit:g} s{last_check(record)}")
-            self._execution.progress(f"waiting until the new {self._name} is well: {seconds:.0f} s")
+            self._tell(f"waiting until the new {self._name} is well: {seconds:.0f} s", self._told)
             await clock.sleep_until(min(clock.now() + _LOOK_AGAIN_SECONDS, began + limit))
 
     # Final: the new one serves
