@@ -1,4 +1,4 @@
-"""A change of several steps, each in the ledger before it begins: it ends done, or undone, whatever is killed.
+r"""A change of several steps, each in the ledger before it begins: it ends done, or undone, whatever is killed.
 
     forward: a step ... a step | final: a step ... a step          (done)
                  \                                  refused there: noted, and on
@@ -66,7 +66,7 @@ async def run_saga(saga: Saga, journal: Journal, progress: Report) -> Ending:
         if reason is not None:
             await way.back(reason)
     except DockerFailure as failure:
-        raise _doubt(failure) from failure
+        raise in_doubt(failure) from failure
     return Ending(reason, way.problems)
 
 
@@ -144,7 +144,7 @@ def _reason(step: str | None) -> str | None:
     return step.partition(_SEPARATOR)[2]
 
 
-def _doubt(failure: DockerFailure) -> DockerFailure:
+def in_doubt(failure: DockerFailure) -> DockerFailure:
     """Some steps are done: what Docker did not do of the next is no proof any more that nothing was done."""
     code, circumstance = failure.code, failure.circumstance
     if circumstance is not Circumstance.DOCKER_SILENT:

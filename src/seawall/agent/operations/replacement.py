@@ -25,7 +25,15 @@ _DEFAULT_NETWORK = "bridge"
 _FOLLOW_IF_EQUAL = ("User", "WorkingDir", "StopSignal", "Shell")
 _NEVER_CARRIED = ("Image", "OnBuild", "ArgsEscaped", "Labels", "Env", "Cmd", "Entrypoint", "Healthcheck")
 _OF_THE_NETWORK = ("Hostname", "Domainname", "MacAddress", "ExposedPorts")
-_OF_THE_NETWORK_ON_HOST = ("PortBindings", "PublishAllPorts", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "Links")
+_OF_THE_NETWORK_ON_HOST = (
+    "PortBindings",
+    "PublishAllPorts",
+    "Dns",
+    "DnsOptions",
+    "DnsSearch",
+    "ExtraHosts",
+    "Links",
+)
 _ENDPOINT = ("IPAMConfig", "Links", "DriverOpts", "GwPriority")
 
 
@@ -97,9 +105,7 @@ def _config(
     config.update(_command(old, defaults))
     published = section(host, "PortBindings")
     exposed, by_image = section(old, "ExposedPorts"), section(defaults, "ExposedPorts")
-    config["ExposedPorts"] = {
-        port: {} for port in exposed if port in published or port not in by_image
-    }
+    config["ExposedPorts"] = {port: {} for port in exposed if port in published or port not in by_image}
     by_image = section(defaults, "Volumes")
     config["Volumes"] = {path: {} for path in section(old, "Volumes") if path not in by_image}
     health = _health(section(old, "Healthcheck"), section(defaults, "Healthcheck"))
@@ -145,7 +151,9 @@ def _keep_volumes(
     for mount in _sections(before.get("Mounts")):
         anonymous = mount.get("Type") == "volume" and not mount.get("Source")
         volume = named.get(_text(mount.get("Target")))
-        mounts.append({**mount, "Source": volume["Name"]} if anonymous and volume is not None else dict(mount))
+        mounts.append(
+            {**mount, "Source": volume["Name"]} if anonymous and volume is not None else dict(mount)
+        )
     told = {_text(mount.get("Target")) for mount in mounts} | {_target(bind) for bind in binds}
     kept = [
         f"{volume['Name']}:{path}{'' if volume.get('RW', True) else ':ro'}"
@@ -165,9 +173,7 @@ def _networks(
         return {}, {}
     own_alias = _text(record.get("Id"))[:_SHORT_ID]
     attached = section(section(record, "NetworkSettings"), "Networks")
-    endpoints = {
-        name: _endpoint(section(attached, name), own_alias) for name in sorted(attached)
-    }
+    endpoints = {name: _endpoint(section(attached, name), own_alias) for name in sorted(attached)}
     first = _DEFAULT_NETWORK if mode in ("", "default") else mode
     if first not in endpoints:
         by_id = [name for name in endpoints if section(attached, name).get("NetworkID") == first]
