@@ -30,6 +30,8 @@ def _operation_document(operation: Operation) -> dict[str, object]:
         "changes": operation.changes,
         "touches_docker": operation.touches_docker,
         "container": operation.container,
+        "project": operation.project,
+        "needs": operation.needs,
         "supported": operation.supported,
         "arguments": [_argument_document(argument) for argument in operation.arguments],
     }
