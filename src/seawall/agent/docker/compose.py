@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 
-from seawall.agent.docker.compose_program import ComposeProgram, find_program
+from seawall.agent.docker.compose_program import ComposeProgram, Watch, find_program
 from seawall.agent.docker.compose_projects import ComposeProjects, Kept
 from seawall.agent.docker.engine import AioEngine
 from seawall.agent.failure import DockerFailure
 from seawall.core.errors import Circumstance, CommandErrorCode
-
-Watch = Callable[[], Awaitable[None]]
-"""Looks how the work moves; called about once a second while a program works. Must not raise."""
 
 
 class Up(Struct, frozen=True):
@@ -98,7 +95,8 @@ class AioCompose(AioEngine):
     ) -> str:
         """See `Compose.compose_config`."""
         program, projects = self._tools()
-        folder = await asyncio.to_thread(projects.lay_out, project, files)
+        with _keeping(project):
+            folder = await asyncio.to_thread(projects.lay_out, project, files)
         try:
             chosen = [word for name in use for word in ("-f", name)]
             return await program.ask(
@@ -116,7 +114,8 @@ class AioCompose(AioEngine):
         """See `Compose.compose_hashes`."""
         program, projects = self._tools()
         name = "model.json"
-        folder = await asyncio.to_thread(projects.lay_out, project, {name: json.dumps(model)})
+        with _keeping(project):
+            folder = await asyncio.to_thread(projects.lay_out, project, {name: encode_model(model)})
         try:
             answer = await program.ask(
                 ("-p", project, "--project-directory", str(projects.folder(project)), "-f", name)
@@ -142,7 +141,8 @@ class AioCompose(AioEngine):
         """See `Compose.compose_up`."""
         program, projects = self._tools()
         if model is not None:
-            await asyncio.to_thread(projects.keep, project, json.dumps(model))
+            with _keeping(project):
+                await asyncio.to_thread(projects.keep, project, encode_model(model))
         if how.pull:
             words = ("pull", *how.services)
             await program.work(projects, project, words, f"pull the images of project {project}", watch)
@@ -161,7 +161,7 @@ class AioCompose(AioEngine):
         if how.remove_orphans:
             words += ("--remove-orphans",)
         output = await program.work(projects, project, words, f"bring project {project} down", watch)
-        await asyncio.to_thread(shutil.rmtree, projects.folder(project))
+        await asyncio.to_thread(projects.forget, project)
         return output
 
     def _tools(self) -> tuple[ComposeProgram, ComposeProjects]:
@@ -173,6 +173,24 @@ class AioCompose(AioEngine):
                 "then restart the agent",
             )
         return self._program, self._projects
+
+
+def encode_model(model: Mapping[str, object]) -> str:
+    """A model as it is kept; the same text for the same model."""
+    return json.dumps(model, sort_keys=True)
+
+
+@contextmanager
+def _keeping(project: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DockerFailure(
+            CommandErrorCode.AGENT_ERROR,
+            Circumstance.NOT_APPLIED,
+            f"the files of project {project} can't be kept on this host ({error.strerror}). Nothing was done: make "
+            "room where the agent keeps its own files, then try again",
+        ) from error
 
 
 def _grace(seconds: int | None) -> tuple[str, ...]:

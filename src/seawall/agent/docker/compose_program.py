@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from seawall.agent.docker.compose_projects import MODEL, Busy, ComposeProjects
@@ -20,10 +21,13 @@ ANSWER_LIMIT_BYTES = 1024 * 1024
 LONGEST_WORK_SECONDS = 3600.0
 """A program that takes longer hangs, and is ended."""
 
+Watch = Callable[[str], Awaitable[None]]
+"""Looks how the work moves; called about once a second with the last line that was said. Must not raise."""
+
 _WATCH_SECONDS = 1.0
 _FIND_SECONDS = 30.0
 _ERROR_BYTES = 16 * 1024
-_LONGEST_QUOTE = 1200
+_LONGEST_QUOTE, _LONGEST_LINE = 1200, 200
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _VERSION = re.compile(r"v?(\d+)\.\d+[\w.+-]*")
 
@@ -81,7 +85,7 @@ class ComposeProgram:
         project: str,
         words: Sequence[str],
         purpose: str,
-        watch: Callable[[], Awaitable[None]],
+        watch: Watch,
     ) -> str:
         """Have it work on the kept model; the end of what it said. Raises DockerFailure.
 
@@ -107,7 +111,7 @@ class ComposeProgram:
                 )
             finally:
                 os.close(output)
-            code = await self._watch(process, purpose, watch)
+            code = await self._watch(process, purpose, partial(_look, projects, project, watch))
         finally:
             os.close(lock)
         said = await asyncio.to_thread(projects.output, project)
@@ -201,6 +205,12 @@ def quoted(text: str) -> str:
     """The end of a program's output, on one line and not too much of it."""
     line = " ".join(text.split())
     return ("... " + line[-_LONGEST_QUOTE:] if len(line) > _LONGEST_QUOTE else line).rstrip(".")
+
+
+async def _look(projects: ComposeProjects, project: str, watch: Watch) -> None:
+    said = await asyncio.to_thread(projects.output, project)
+    lines = said.split("\n")
+    await watch(next((line.strip() for line in reversed(lines) if line.strip()), "")[:_LONGEST_LINE])
 
 
 async def _read(stream: asyncio.StreamReader | None, limit: int) -> bytes:

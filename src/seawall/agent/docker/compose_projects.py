@@ -19,7 +19,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from seawall.files import write_whole
+from seawall.files import sync_directory, write_whole
 
 MODEL, OUTPUT = "model.json", "output"
 _HOME, _LOCK, _FILES = ".home", "lock", "files"
@@ -83,6 +83,12 @@ class ComposeProjects:
         """From now on this is the project's model."""
         self.folder(project).mkdir(mode=0o700, exist_ok=True)
         write_whole(self.folder(project) / MODEL, model.encode())
+
+    def forget(self, project: str) -> None:
+        """Keep nothing of it any more."""
+        (self.folder(project) / MODEL).unlink(missing_ok=True)
+        sync_directory(self.folder(project))
+        shutil.rmtree(self.folder(project), ignore_errors=True)
 
     def kept(self, project: str) -> Kept:
         """What is kept of a project."""
