@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
@@ -33,17 +33,24 @@ class Intake:
         operations: Mapping[str, Operation],
         version: str,
         resolvers: Mapping[str, Resolver] = RESOLVERS,
+        absent: Collection[str] = (),
     ) -> None:
+        """`absent` has what operations need (`Operation.needs`) and this host hasn't got."""
         self._runners = runners
         self._operations = operations
         self._version = version
         self._resolvers = resolvers
+        self._absent = absent
 
     @property
     def operations(self) -> list[str]:
         """The names of it."""
         return sorted(
-            name for name in self._runners if name in self._operations and self._operations[name].supported
+            name
+            for name in self._runners
+            if name in self._operations
+            and self._operations[name].supported
+            and self._operations[name].needs not in self._absent
         )
 
     def operation(self, name: str) -> Operation | None:
@@ -64,6 +71,12 @@ class Intake:
                 CommandErrorCode.UNSUPPORTED_OPERATION,
                 f"this agent is version {self._version} and doesn't know the operation {message.operation[:64]!r}: "
                 "update it; nothing was done",
+            )
+        if operation.needs is not None and operation.needs in self._absent:
+            return Outcome(
+                CommandErrorCode.UNSUPPORTED_OPERATION,
+                f"{operation.name} needs {operation.needs}, and the agent found none on this host when it started: "
+                "install it, then restart the agent; nothing was done",
             )
         if operation.changes and message.sequence <= 0:
             return Outcome(

@@ -113,13 +113,12 @@ class AioCompose(AioEngine):
     ) -> dict[str, str]:
         """See `Compose.compose_hashes`."""
         program, projects = self._tools()
-        name = "model.json"
+        name, home = "model.json", str(projects.folder(project))
         with _keeping(project):
             folder = await asyncio.to_thread(projects.lay_out, project, {name: encode_model(model)})
         try:
             answer = await program.ask(
-                ("-p", project, "--project-directory", str(projects.folder(project)), "-f", name)
-                + ("config", "--hash", "*"),
+                ("-p", project, "--project-directory", home, "-f", name, "config", "--hash", "*"),
                 folder,
                 f"read the model of project {project}",
                 timeout_seconds,

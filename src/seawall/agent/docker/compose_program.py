@@ -1,4 +1,4 @@
-"""The host's Compose program: found, asked, and put to work. Never through a shell, and with no environment but ours."""
+"""The host's Compose program: found, asked and put to work; never through a shell, in an environment of our own."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ async def find_program(path: str, docker_address: str, home: Path) -> ComposePro
         found = shutil.which(name, path=path)
         if found is None:
             continue
-        command = (str(Path(found).absolute()), *more)
+        command = (os.path.abspath(found), *more)
         version = await _version_of(command, environment, home)
         if version is not None:
             return ComposeProgram(command, f"{' '.join((name, *more))} {version}", environment)

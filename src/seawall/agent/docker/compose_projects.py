@@ -1,10 +1,10 @@
 """What the agent keeps of Compose projects: a folder each, which nobody else can enter.
 
-    compose/.home           what the program takes for its user's home: empty
-    compose/NAME/model.json the model that was brought up last; it may hold secrets
-    compose/NAME/output     what the program said the last time
-    compose/NAME/lock       locked by the program for as long as it works, also when the agent has died since
-    compose/NAME/files/     what is being read, for a moment
+compose/.home           what the program takes for its user's home: empty
+compose/NAME/model.json the model that was brought up last; it may hold secrets
+compose/NAME/output     what the program said the last time
+compose/NAME/lock       locked by the program for as long as it works, also when the agent has died since
+compose/NAME/files/     what is being read, for a moment
 """
 
 from __future__ import annotations

@@ -102,9 +102,7 @@ def _usual(files: Mapping[str, str]) -> list[str]:
     )
 
 
-def _self_contained(
-    project: str, name: str, files: Mapping[str, str], environment: Mapping[str, str]
-) -> str:
+def _self_contained(project: str, name: str, files: Mapping[str, str], environment: Mapping[str, str]) -> str:
     try:
         content = read_yaml(files[name], name)
     except NotPlain as error:
@@ -171,9 +169,7 @@ def _check_given(where: str, name: object, files: Mapping[str, str]) -> None:
 def _environment(given: object, environment: Mapping[str, str]) -> object:
     """A variable without a value would be the Compose program's own: it is the command's, or left out."""
     if isinstance(given, dict):
-        filled = {
-            key: environment.get(str(key)) if value is None else value for key, value in given.items()
-        }
+        filled = {key: environment.get(str(key)) if value is None else value for key, value in given.items()}
         return {key: value for key, value in filled.items() if value is not None}
     if isinstance(given, list):
         return list(_entries(given, environment))
@@ -205,7 +201,9 @@ class _Filling:
         filled = fill_in(value, self._environment, where[:200])
         self._length += len(filled)
         if self._length > LONGEST:
-            raise FilesRefused(f"{where[:200]}: the file is longer than {LONGEST} characters by its variables")
+            raise FilesRefused(
+                f"{where[:200]}: the file is longer than {LONGEST} characters by its variables"
+            )
         return filled
 
 

@@ -12,8 +12,8 @@ from typing import TypeVar
 from msgspec import Struct
 
 from seawall.agent.operations.compose_files import MOST_SERVICES
-from seawall.agent.operations.compose_mounts import check_volumes, mounts_of
-from seawall.agent.operations.compose_networks import check_networks, networks_of
+from seawall.agent.operations.compose_mounts import mounts_of, volume_of
+from seawall.agent.operations.compose_networks import network_of, networks_of
 from seawall.agent.operations.compose_values import (
     ModelRefused,
     a_table,
@@ -39,10 +39,15 @@ class Service(Struct, frozen=True):
 
 
 class Project(Struct, frozen=True):
-    """What a Compose program made of the files: `content` for it to read again, `services` to be judged."""
+    """What a Compose program made of the files: `content` for it to read again, and the rest to be judged.
+
+    `volumes` and `networks` are, by their names in the files, bodies with which Docker is asked to create them.
+    """
 
     content: dict[str, object]
     services: tuple[Service, ...]
+    volumes: dict[str, dict[str, object]]
+    networks: dict[str, dict[str, object]]
 
 
 def project_of(content: object) -> Project:
@@ -55,8 +60,6 @@ def project_of(content: object) -> Project:
             raise ModelRefused(f"`{key[:64]}` is nothing that the agent knows of a project")
     networks = a_table(plain.get("networks") or {}, "networks")
     volumes = a_table(plain.get("volumes") or {}, "volumes")
-    check_networks(networks)
-    check_volumes(volumes)
     services = a_table(plain.get("services") or {}, "services")
     if not services:
         raise ModelRefused("the project has no services")
@@ -69,6 +72,8 @@ def project_of(content: object) -> Project:
             _service(name, a_table(settings, f"service {name}"), project)
             for name, settings in services.items()
         ),
+        {name: volume_of(name, value) for name, value in volumes.items()},
+        {name: network_of(name, value) for name, value in networks.items()},
     )
 
 
@@ -93,10 +98,12 @@ def _service(name: str, settings: Mapping[str, object], project: _Names) -> Serv
                 host[target] = convert(value)
             elif key in _NAMESPACES:
                 host |= _namespace(_NAMESPACES[key], value, project)
-            elif key not in _APART:
-                raise ModelRefused("the agent doesn't know it, and so can't tell what it does")
         except ModelRefused as refusal:
             raise ModelRefused(f"{where}: `{key[:64]}`: {refusal}") from refusal
+        if key not in _KNOWN:
+            raise ModelRefused(
+                f"{where}: the agent doesn't know `{key[:64]}`, and so can't tell what it does"
+            )
     if "Image" not in config:
         raise ModelRefused(f"{where} has no `image`, and the agent builds none: name one")
     replicas = _deploy(where, settings, host)
@@ -305,3 +312,4 @@ _IGNORED = frozenset(
 """What says nothing about the host: order, names, and how images are chosen, which has an argument of its own."""
 _APART = frozenset({"deploy", "mac_address", "networks", "ports", "volumes"})
 """What is translated on its own, because it needs more than its own value."""
+_KNOWN = _APART | _CONFIG.keys() | _HOST.keys() | _NAMESPACES.keys()

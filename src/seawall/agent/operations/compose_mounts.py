@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from seawall.agent.operations.compose_values import ModelRefused, a_table
+from seawall.agent.operations.compose_values import ModelRefused, a_table, table_or_list
 
 _KINDS = ("bind", "volume", "tmpfs")
-_VOLUME = frozenset({"name", "driver", "external", "labels"})
+_VOLUME = frozenset({"name", "driver", "driver_opts", "external", "labels"})
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
 
 
 def mounts_of(settings: Mapping[str, object], where: str) -> list[dict[str, object]]:
@@ -18,29 +20,24 @@ def mounts_of(settings: Mapping[str, object], where: str) -> list[dict[str, obje
     return [_mount(volume, where) for volume in volumes]
 
 
-def check_volumes(volumes: Mapping[str, object]) -> None:
-    """A volume is made by Docker's own driver, and holds nothing that was there before. Raises ModelRefused."""
-    for name, value in volumes.items():
-        where = f"volume {name[:64]}"
-        volume = a_table(value or {}, where)
-        if volume.get("driver") not in (None, "local"):
-            raise ModelRefused(
-                f"{where}: the driver {str(volume['driver'])[:64]!r} is not `local`; make it on the host, and say "
-                "`external: true`"
-            )
-        if volume.get("driver_opts"):
-            raise ModelRefused(
-                f"{where}: `driver_opts` can make any path of the host a volume; make it on the host, and say "
-                "`external: true`"
-            )
-        unknown = [
-            key for key in volume if key not in _VOLUME and key != "driver_opts" and not key.startswith("x-")
-        ]
-        if unknown:
-            raise ModelRefused(f"{where}: the agent doesn't know `{unknown[0][:64]}`")
-        own = volume.get("name")
-        if isinstance(own, str) and ("/" in own or own.startswith(".")):
-            raise ModelRefused(f"{where}: {own[:64]!r} is the name of no volume")
+def volume_of(name: str, value: object) -> dict[str, object]:
+    """The body with which Docker is asked to create a volume; one that is there already needs none."""
+    where = f"volume {name[:64]}"
+    volume = a_table(value or {}, where)
+    for key in volume:
+        if key not in _VOLUME and not key.startswith("x-"):
+            raise ModelRefused(f"{where}: the agent doesn't know `{key[:64]}`")
+    external = volume.get("external")
+    given = external.get("name") if isinstance(external, dict) else None
+    for own in (name, volume.get("name"), given):
+        if own is not None and not (isinstance(own, str) and _NAME.fullmatch(own)):
+            raise ModelRefused(f"{where}: {str(own)[:64]!r} is the name of no volume")
+    if external:
+        return {}
+    return {
+        "Driver": volume.get("driver") or "local",
+        "DriverOpts": table_or_list(volume.get("driver_opts") or {}),
+    }
 
 
 def _mount(volume: object, where: str) -> dict[str, object]:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from seawall.agent.operations.compose_values import ModelRefused, a_table
 
-_DRIVERS = (None, "", "bridge")
 _RESERVED = ("host", "none", "bridge", "default")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
 _NETWORK = frozenset(
-    {"name", "driver", "external", "labels", "internal", "attachable", "ipam", "enable_ipv6", "enable_ipv4"}
+    {
+        "name",
+        "driver",
+        "driver_opts",
+        "external",
+        "labels",
+        "internal",
+        "attachable",
+        "ipam",
+        "enable_ipv6",
+        "enable_ipv4",
+    }
 )
 _OPTIONS = frozenset(
     {
@@ -20,31 +32,24 @@ _OPTIONS = frozenset(
 )
 
 
-def check_networks(networks: Mapping[str, object]) -> None:
-    """A network is a bridge of the project's own, or one that is there under its name. Raises ModelRefused."""
-    for name, value in networks.items():
-        where = f"network {name[:64]}"
-        network = a_table(value or {}, where)
-        if network.get("driver") not in _DRIVERS:
+def network_of(name: str, value: object) -> dict[str, object]:
+    """The body with which Docker is asked to create a network; one that is there already needs none."""
+    where = f"network {name[:64]}"
+    network = a_table(value or {}, where)
+    for key in network:
+        if key not in _NETWORK and not key.startswith("x-"):
+            raise ModelRefused(f"{where}: the agent doesn't know `{key[:64]}`")
+    for option in a_table(network.get("driver_opts") or {}, where):
+        if option not in _OPTIONS:
             raise ModelRefused(
-                f"{where}: the driver {str(network['driver'])[:64]!r} is not `bridge`; make it on the host, and say "
-                "`external: true`"
+                f"{where}: the driver's option {option[:64]!r} can reach into the host's network"
             )
-        for option in a_table(network.get("driver_opts") or {}, where):
-            if option not in _OPTIONS:
-                raise ModelRefused(
-                    f"{where}: the driver's option {option[:64]!r} can reach into the host's network"
-                )
-        unknown = [
-            key for key in network if key not in _NETWORK and key != "driver_opts" and not key.startswith("x-")
-        ]
-        if unknown:
-            raise ModelRefused(f"{where}: the agent doesn't know `{unknown[0][:64]}`")
-        external = network.get("external")
-        own = external.get("name") if isinstance(external, dict) else None
-        for given in (network.get("name"), own, name if external else None):
-            if isinstance(given, str) and (given in _RESERVED or ":" in given or "/" in given):
-                raise ModelRefused(f"{where}: {given[:64]!r} is no network of a project")
+    external = network.get("external")
+    given = external.get("name") if isinstance(external, dict) else None
+    for own in (name if external else None, network.get("name"), given):
+        if own is not None and (not isinstance(own, str) or own in _RESERVED or not _NAME.fullmatch(own)):
+            raise ModelRefused(f"{where}: {str(own)[:64]!r} is no network of a project")
+    return {} if external else {"Driver": network.get("driver") or "bridge"}
 
 
 def networks_of(

@@ -13,9 +13,7 @@ _DEEPEST = 40
 
 _TRUTH = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 _WHOLE = re.compile(r"^[-+]?(?:0|[1-9][0-9]{0,18}|0[0-7]{1,18})$")
-_LEFT_OUT = frozenset(
-    f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "timestamp", "value", "yaml")
-)
+_LEFT_OUT = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "timestamp", "value", "yaml"))
 
 
 class NotPlain(ValueError):

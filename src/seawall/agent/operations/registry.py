@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seawall.agent.operations import (
     compose,
+    compose_verifiers,
     container_verifiers,
     containers,
     images,
@@ -37,6 +38,6 @@ VERIFIERS: dict[str, Verifier] = {
     **images.VERIFIERS,
     **networks.VERIFIERS,
     **volumes.VERIFIERS,
-    **compose.VERIFIERS,
+    **compose_verifiers.VERIFIERS,
 }
 """A change that has none is OPAQUE: once it may have begun, nothing on the host tells what became of it."""
