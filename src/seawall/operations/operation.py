@@ -58,9 +58,10 @@ class Operation(Struct, frozen=True):
     """A kind of command.
 
     `timeout_seconds` is what an attempt may take unless the command says otherwise; `container` names the argument
-    that says which container is meant, so that changes to one container never overlap; `project` is the same for Compose
-    projects. `grace` names the argument whose seconds the host may take on top of the timeout. `needs` is what a host
-    must have beyond its Docker Engine. `supported=False` reserves a name that this version answers with a clean refusal.
+    that says which container is meant, so that changes to one container never overlap; `project` is the same for
+    Compose projects. `grace` names the argument whose seconds the host may take on top of the timeout. `needs` is what
+    a host must have beyond its Docker Engine. `supported=False` reserves a name that this version answers with a clean
+    refusal.
     """
 
     name: str

@@ -180,11 +180,13 @@ async def find_program(path: str, docker_address: str, home: Path) -> ComposePro
         "DOCKER_HOST": docker_address,
         "LC_ALL": "C.UTF-8",
     }
+    # An entry such as "." is another folder for whoever is asked later.
+    folders = os.pathsep.join(folder for folder in path.split(os.pathsep) if folder.startswith("/"))
     for name, more in (("docker", ("compose",)), ("docker-compose", ())):
-        found = shutil.which(name, path=path)
+        found = shutil.which(name, path=folders)
         if found is None:
             continue
-        command = (os.path.abspath(found), *more)
+        command = (found, *more)
         version = await _version_of(command, environment, home)
         if version is not None:
             return ComposeProgram(command, f"{' '.join((name, *more))} {version}", environment)

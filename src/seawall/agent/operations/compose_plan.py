@@ -14,8 +14,9 @@ from seawall.agent.docker.compose_projects import digest
 from seawall.agent.local_policy import LocalPolicy, Refusal, judge_network, judge_volume
 from seawall.agent.local_policy_spec import judge_spec
 from seawall.agent.operations.compose_files import FilesRefused, sources_of
-from seawall.agent.operations.compose_model import ModelRefused, Project, project_of
+from seawall.agent.operations.compose_model import Project, project_of
 from seawall.agent.operations.compose_state import Member, Wish, members_of
+from seawall.agent.operations.compose_values import ModelRefused
 from seawall.agent.operations.compose_yaml import NotPlain, read_yaml
 from seawall.agent.operations.runner import Arguments, Target, argument
 from seawall.core.errors import Circumstance, CommandErrorCode
