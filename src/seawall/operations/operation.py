@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from msgspec import Struct
@@ -61,7 +61,8 @@ class Operation(Struct, frozen=True):
     that says which container is meant, so that changes to one container never overlap; `project` is the same for
     Compose projects. `grace` names the argument whose seconds the host may take on top of the timeout. `needs` is what
     a host must have beyond its Docker Engine. `supported=False` reserves a name that this version answers with a clean
-    refusal.
+    refusal. `touches_registry` says that an image's registry has to be reached from the host. `check` finds what the
+    arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one.
     """
 
     name: str
@@ -72,11 +73,13 @@ class Operation(Struct, frozen=True):
     role: Role = Role.OPERATOR
     timeout_seconds: float = 30.0
     touches_docker: bool = True
+    touches_registry: bool = False
     container: str | None = None
     project: str | None = None
     grace: str | None = None
     needs: str | None = None
     supported: bool = True
+    check: Callable[[Mapping[str, object]], list[str]] | None = None
 
     @property
     def noun(self) -> str:
@@ -134,6 +137,8 @@ def check_arguments(operation: Operation, given: Mapping[str, object]) -> dict[s
             checked[name] = value
         else:
             problems.append(f"argument {name!r} {problem}")
+    if operation.check is not None and not problems:
+        problems = operation.check(checked)
     if problems:
         raise InvalidArguments(operation.name, problems)
     return checked

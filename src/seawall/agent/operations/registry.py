@@ -5,8 +5,12 @@ from __future__ import annotations
 from seawall.agent.operations import (
     compose,
     compose_verifiers,
+    container_creation,
+    container_creation_verifiers,
+    container_looks,
     container_verifiers,
     containers,
+    executions,
     images,
     networks,
     system,
@@ -18,6 +22,9 @@ from seawall.agent.operations.verification import Verifier
 RUNNERS: dict[str, Runner] = {
     **system.RUNNERS,
     **containers.RUNNERS,
+    **container_creation.RUNNERS,
+    **container_looks.RUNNERS,
+    **executions.RUNNERS,
     **images.RUNNERS,
     **networks.RUNNERS,
     **volumes.RUNNERS,
@@ -26,6 +33,7 @@ RUNNERS: dict[str, Runner] = {
 
 RESOLVERS: dict[str, Resolver] = {
     **containers.RESOLVERS,
+    **executions.RESOLVERS,
     **images.RESOLVERS,
     **networks.RESOLVERS,
     **volumes.RESOLVERS,
@@ -35,6 +43,8 @@ RESOLVERS: dict[str, Resolver] = {
 
 VERIFIERS: dict[str, Verifier] = {
     **container_verifiers.VERIFIERS,
+    **container_creation_verifiers.VERIFIERS,
+    **executions.VERIFIERS,
     **images.VERIFIERS,
     **networks.VERIFIERS,
     **volumes.VERIFIERS,

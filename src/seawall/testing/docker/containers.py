@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
-from seawall.agent.docker import LogChunk, LogTail
+from seawall.agent.docker import DockerFailure, LogChunk, LogTail
 from seawall.clock import Clock
 from seawall.testing import faults
 from seawall.testing.containers import NEVER, FakeContainer, sample_containers
-from seawall.testing.docker.images import FakeImages
+from seawall.testing.docker.images import FakeImage, FakeImages
 from seawall.testing.docker.networks import FakeNetworks
 from seawall.testing.docker.volumes import FakeVolumes
 from seawall.testing.effects import Work
@@ -18,7 +19,6 @@ from seawall.testing.faults import Latency
 
 _KILLED, _ENDED, _LOST = 137, 143, 255
 _NOT_FOUND, _CONFLICT, _BAD_REQUEST = 404, 409, 400
-_SHORTEST_ID = 4
 
 _Steps = Callable[[Work, FakeContainer], Awaitable[None]]
 
@@ -43,7 +43,6 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         self._live_restore = live_restore
         self.known_images: set[str] | None = None
         """The references that containers can be created of; None for any."""
-        self._containers: dict[str, FakeContainer] = {}
         self._changed = asyncio.Event()
         self._names = 0
         for container in sample_containers() if containers is None else containers:
@@ -70,11 +69,6 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         raise LookupError(f"there is no container {name}")
 
     @property
-    def containers(self) -> list[FakeContainer]:
-        """All of them."""
-        return list(self._containers.values())
-
-    @property
     def effects(self) -> list[tuple[str, str]]:
         """The changes that were carried out to their end: (operation, container id) pairs."""
         return [
@@ -89,7 +83,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         self._end(found, exit_code)
         if found.comes_back:
             found.restarts += 1
-            found.start(self._moment())
+            self._begin(found)
 
     def kill_daemon(self) -> None:
         """The daemon is gone at once, with all that it was doing; its containers live on."""
@@ -106,17 +100,28 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
             elif found.running and not self._live_restore:
                 self._end(found, _KILLED if found.ignores_term else _ENDED)
             if found.state == "exited" and (found.comes_back or found.restart_policy == "always"):
-                found.start(self._moment())
+                # Without its networks it stays as it is.
+                with suppress(DockerFailure):
+                    self._begin(found)
 
     # agent.docker.Containers
 
-    async def container_list(self, *, stopped: bool, timeout_seconds: float) -> list[dict[str, object]]:
+    async def container_list(
+        self,
+        *,
+        stopped: bool,
+        filters: Mapping[str, list[str]] | None = None,
+        timeout_seconds: float,
+    ) -> list[dict[str, object]]:
         """See `Containers.container_list`."""
-        return await self._look(
-            "container_list",
-            lambda: [found.listed() for found in self.containers if stopped or found.running],
-            timeout_seconds,
-        )
+
+        def read() -> list[dict[str, object]]:
+            wanted = filters or {}
+            everything = stopped or "status" in wanted
+            found = [each for each in self.containers if (everything or each.running) and each.fits(wanted)]
+            return [each.listed() for each in found]
+
+        return await self._look("container_list", read, timeout_seconds)
 
     async def container_inspect(self, container: str, *, timeout_seconds: float) -> dict[str, object]:
         """See `Containers.container_inspect`."""
@@ -223,6 +228,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
             found.container_id = hashlib.sha256(
                 f"{self._hostname}/{wanted}/created/{self._names}".encode()
             ).hexdigest()
+            self._ensure_volumes(spec)
             self.add(found)
             work.done("create", found.container_id)
             return found.container_id
@@ -350,9 +356,13 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
             raise faults.refused(_CONFLICT, "cannot start a paused container, try unpause instead")
         changed = not found.running
         if changed:
+            self._begin(found)
             found.restarts = 0
-            found.start(self._moment())
         work.done("start", found.container_id, changed=changed)
+
+    def _begin(self, found: FakeContainer) -> None:
+        self._join_networks(found)
+        found.start(self._moment())
 
     async def _stop(self, work: Work, found: FakeContainer, grace_seconds: int) -> None:
         running = found.running
@@ -367,21 +377,16 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
 
     def _end(self, found: FakeContainer, exit_code: int) -> None:
         found.end(self._moment(), exit_code)
+        self._leave_networks(found)
         if found.removes_itself:
             self._containers.pop(found.container_id, None)
         self._tell()
 
-    def _find(self, container: str) -> FakeContainer:
-        for found in self.containers:
-            if container in (found.name, found.container_id):
-                return found
-        if len(container) >= _SHORTEST_ID:
-            matches = [found for found in self.containers if found.container_id.startswith(container)]
-            if len(matches) == 1:
-                return matches[0]
-            if matches:
-                raise faults.refused(_BAD_REQUEST, f"several containers have ids that begin with {container}")
-        raise faults.refused(_NOT_FOUND, f"No such container: {container}")
+    def _users_of(self, image: FakeImage) -> tuple[list[str], list[str]]:
+        names = {image.image_id, *image.tags, *image.digests}
+        users = [found for found in self.containers if found.image in names]
+        running = [found.container_id for found in users if found.running]
+        return running, [found.container_id for found in users if not found.running]
 
     async def _change_one(
         self, operation: str, container: str, steps: _Steps, timeout_seconds: float
