@@ -81,6 +81,7 @@ FORBIDDEN = {
     "a bind called a volume": "volumes: [{type: volume, source: /etc, target: /etc}]",
     "a bind of a home": "volumes: ['~/.ssh:/ssh']",
     "a bind relative to the files": "volumes: ['./data:/data']",
+    "a choice of the host's network cards": "networks: {back: {driver_opts: {com.example.card: eth0}}}",
     "a bind that is no path": "volumes: [{type: bind, target: /etc}]",
     "a dollar that hides a bind": "volumes: ['/srv/data/$$x/../../../etc:/e']",
 }
@@ -115,6 +116,8 @@ REFUSED = {
     "links to other containers": ("external_links: [agent]", TOP),
     "programs that run apart": ("post_start: [{command: x, privileged: true}]", TOP),
     "a mount of another kind": ("volumes: [{type: npipe, source: x, target: /x}]", TOP),
+    "a mount with something unknown": ("volumes: [{type: volume, target: /x, driver: sshfs}]", TOP),
+    "a volume with something unknown": ("volumes: [{type: volume, target: /x, volume: {driver: y}}]", TOP),
     "a mount that is cut in four": ("volumes: ['/a:/b:ro:z']", TOP),
     "a mount of an unknown name": ("volumes: ['a b:/x']", "volumes: {'a b': {}}"),
     "a truth that is none": ("privileged: 'yes'", TOP),

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
 import signal
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 
-from seawall.agent.docker.compose_projects import ComposeProjects
 from tests.system.compose_host import WEB_AND_DB, Host
 from tests.system.engine import Engine
 from tests.system.packages import NotInstallable, find_or_install
@@ -70,13 +68,6 @@ def networks(engine: Engine) -> set[str]:
     found = engine.request("GET", "/networks").json()
     assert isinstance(found, list)
     return {network["Name"] for network in found}
-
-
-def open_gate(engine: Engine, container: str) -> None:
-    body = {"Cmd": ["sh", "-c", "echo > /tmp/open"]}
-    made = engine.request("POST", f"/containers/{container}/exec", body).json()
-    assert isinstance(made, dict)
-    assert engine.request("POST", f"/exec/{made['Id']}/start", {"Detach": True}).status == 200
 
 
 def composing(project: str) -> list[int]:
@@ -196,77 +187,126 @@ async def test_without_a_program_the_operations_are_not_offered_and_cleanly_refu
     await host.stop()
 
 
-@pytest.mark.parametrize("program_too", [False, True], ids=["agent", "agent-and-program"])
-def test_a_project_half_brought_up_when_everything_is_killed_is_brought_up_once(
-    docker_engine: Engine, docker_compose: Path, tmp_path: Path, program_too: bool
-) -> None:
+class Gate:
+    """A project that is brought up in a plane, half of it until its gate is opened."""
+
+    def __init__(self, plane: Plane, engine: Engine) -> None:
+        self.plane = plane
+        self.engine = engine
+
+    def give(self, operation: str, **arguments: object) -> str:
+        """A new command; its id."""
+        given = {"project": "gate", **arguments}
+        body = {"operation": operation, "agent": "local", "arguments": given}
+        status, _, content = self.plane.request("POST", "/api/v1/commands", body)
+        assert status == 202, content
+        return str(json.loads(content)["command_id"])
+
+    def bring_up_half(self) -> tuple[str, str]:
+        """The command, and the id of the first service's container."""
+        command = self.give("compose_up", files={"compose.yml": GATE})
+        until("the first service", lambda: "gate_first_1" in self.containers())
+        return command, until("it runs", lambda: self.running("gate_first_1"))
+
+    def open(self) -> None:
+        """Let the second service start."""
+        body = {"Cmd": ["sh", "-c", "echo > /tmp/open"]}
+        made = self.engine.request("POST", "/containers/gate_first_1/exec", body).json()
+        assert isinstance(made, dict)
+        assert self.engine.request("POST", f"/exec/{made['Id']}/start", {"Detach": True}).status == 200
+
+    def end_of(self, command: str) -> dict[str, object]:
+        """The record of a command once it is over."""
+
+        def over() -> dict[str, object] | None:
+            record: dict[str, object] = json.loads(
+                self.plane.request("GET", f"/api/v1/commands/{command}")[2]
+            )
+            told = record["response"] is not None or record["state"] == "FAILED"
+            return record if record["state"] in ("SUCCEEDED", "FAILED") and told else None
+
+        return until("its end", over, within_seconds=120)
+
+    def kill_programs(self) -> None:
+        """End the Compose programs at work as a power cut would."""
+        for process in composing("gate"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        until("the programs are dead", lambda: not composing("gate"))
+
+    def containers(self) -> dict[str, dict[str, object]]:
+        return containers(self.engine, "gate")
+
+    def running(self, name: str) -> str | None:
+        one = self.containers()[name]
+        return str(one["Id"]) if one["State"] == "running" else None
+
+
+@pytest.fixture
+def gate(docker_engine: Engine, docker_compose: Path, tmp_path: Path) -> Iterator[Gate]:
     plane = Plane(tmp_path)
+    gate = Gate(plane, docker_engine)
     try:
         plane.start_controller()
         plane.start_agent(docker_engine.host)
-        given = {"project": "gate", "files": {"compose.yml": GATE}}
-        body = {"operation": "compose_up", "agent": "local", "arguments": given}
-        status, _, content = plane.request("POST", "/api/v1/commands", body)
-        assert status == 202, content
-        command = json.loads(content)["command_id"]
-        until("the first service", lambda: "gate_first_1" in containers(docker_engine, "gate"))
-        first = until("it runs", running(docker_engine, "gate_first_1"))
-        plane.kill("agent")
-        assert composing("gate"), "the program ended with its agent"
-        if program_too:
-            for process in composing("gate"):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
-            until("the program is dead", lambda: not composing("gate"))
-        plane.start_agent(docker_engine.host)
-        open_gate(docker_engine, "gate_first_1")
-
-        def over() -> dict[str, object] | None:
-            record: dict[str, object] = json.loads(plane.request("GET", f"/api/v1/commands/{command}")[2])
-            return (
-                record
-                if record["state"] in ("SUCCEEDED", "FAILED", "UNKNOWN") and record["response"]
-                else None
-            )
-
-        record = until("its end", over, within_seconds=120)
-        assert record["state"] == "SUCCEEDED", record
-        found = containers(docker_engine, "gate")
-        assert {name: one["State"] for name, one in found.items()} == {
-            "gate_first_1": "running",
-            "gate_second_1": "running",
-        }
-        assert found["gate_first_1"]["Id"] == first, "the container that was there was made anew"
+        yield gate
     finally:
         plane.stop()
-        for process in composing("gate"):
-            os.kill(process, signal.SIGKILL)
-        for name in containers(docker_engine, "gate"):
-            docker_engine.remove_container(name)
+        gate.kill_programs()
+        docker_engine.ensure_running()
         docker_engine.request("DELETE", "/networks/gate_default")
 
 
-def running(engine: Engine, name: str) -> Callable[[], str | None]:
-    def look() -> str | None:
-        one = containers(engine, one_of(name))[name]
-        return str(one["Id"]) if one["State"] == "running" else None
+@pytest.mark.parametrize("end", ["agent killed", "agent stopped", "agent and program killed"])
+def test_a_project_half_brought_up_when_its_agent_ends_is_brought_up_once(gate: Gate, end: str) -> None:
+    command, first = gate.bring_up_half()
+    if end == "agent stopped":
+        agent = gate.plane.others.pop("agent")
+        agent.terminate()
+        agent.wait(timeout=30)
+    else:
+        gate.plane.kill("agent")
+    assert composing("gate"), "the program ended with its agent"
+    if end == "agent and program killed":
+        gate.kill_programs()
+    gate.plane.start_agent(gate.engine.host)
+    gate.open()
+    record = gate.end_of(command)
+    assert record["state"] == "SUCCEEDED", record
+    found = gate.containers()
+    assert {name: one["State"] for name, one in found.items()} == {
+        "gate_first_1": "running",
+        "gate_second_1": "running",
+    }
+    assert found["gate_first_1"]["Id"] == first, "the container that was there was made anew"
 
-    return look
+
+def test_a_project_half_brought_up_when_docker_dies_is_brought_up_when_it_is_back(gate: Gate) -> None:
+    command, first = gate.bring_up_half()
+    gate.engine.kill()
+    until("the program has ended", lambda: not composing("gate"), within_seconds=90)
+    gate.engine.start()
+    until("it runs again", lambda: gate.running("gate_first_1"), within_seconds=90)
+    gate.open()
+    record = gate.end_of(command)
+    assert record["state"] == "SUCCEEDED", record
+    found = gate.containers()
+    assert set(found) == {"gate_first_1", "gate_second_1"}
+    assert found["gate_first_1"]["Id"] == first, "the container that was there was made anew"
 
 
-def one_of(container: str) -> str:
-    return container.partition("_")[0]
-
-
-@pytest.mark.asyncio
-async def test_a_model_is_locked_for_as_long_as_a_program_works_on_it(tmp_path: Path) -> None:
-    projects = ComposeProjects(tmp_path)
-    projects.prepare()
-    projects.keep("shop", "{}")
-    descriptor = projects.lock("shop")
-    sleeper = await asyncio.create_subprocess_exec("sleep", "600", pass_fds=(descriptor,))
-    os.close(descriptor)
-    assert projects.kept("shop").busy
-    sleeper.kill()
-    await sleeper.wait()
-    assert not projects.kept("shop").busy
+def test_a_project_half_brought_down_when_everything_is_killed_is_brought_down(gate: Gate) -> None:
+    command, _ = gate.bring_up_half()
+    gate.open()
+    assert gate.end_of(command)["state"] == "SUCCEEDED"
+    command = gate.give("compose_down", grace_seconds=3)
+    until("the program is at work", lambda: composing("gate"))
+    until("one has stopped", lambda: sum(one["State"] == "running" for one in gate.containers().values()) < 2)
+    gate.plane.kill("agent")
+    gate.kill_programs()
+    gate.plane.start_agent(gate.engine.host)
+    record = gate.end_of(command)
+    assert record["state"] == "SUCCEEDED", record
+    assert gate.containers() == {}
+    assert "gate_default" not in networks(gate.engine)
+    assert not (gate.plane.directory / "agent" / "compose" / "gate").exists()

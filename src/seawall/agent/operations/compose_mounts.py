@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from seawall.agent.operations.compose_values import ModelRefused, a_table, table_or_list
 
 _KINDS = ("bind", "volume", "tmpfs")
+_MOUNT = frozenset({"type", "source", "target", "read_only", "consistency", "bind", "volume", "tmpfs"})
+_OPTIONS = frozenset(
+    {"propagation", "create_host_path", "selinux", "recursive", "nocopy", "subpath", "labels", "size", "mode"}
+)
 _VOLUME = frozenset({"name", "driver", "driver_opts", "external", "labels"})
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
 
@@ -47,6 +51,10 @@ def _mount(volume: object, where: str) -> dict[str, object]:
     kind = mount.get("type")
     if kind not in _KINDS:
         raise ModelRefused(f"{where}: a mount of the kind {str(kind)[:64]!r} is none of {', '.join(_KINDS)}")
+    given = {key for name in _KINDS for key in a_table(mount.get(name) or {}, f"{where}: `{name}`")}
+    for key in sorted((mount.keys() - _MOUNT) | (given - _OPTIONS)):
+        if not key.startswith("x-"):
+            raise ModelRefused(f"{where}: the agent doesn't know `{key[:64]}` of a mount")
     source, target = mount.get("source"), mount.get("target")
     if not isinstance(target, str) or not (source is None or isinstance(source, str)):
         raise ModelRefused(f"{where}: a mount has no `target`, or a `source` that is no text")

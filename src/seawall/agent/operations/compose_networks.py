@@ -75,7 +75,13 @@ def networks_of(
         names.append(own if isinstance(own, str) else str(name))
     if names:
         host["NetworkMode"] = names[0]
-    return config, host, {"EndpointsConfig": {name: {} for name in names}} if names else {}
+    endpoints = [_endpoint(given.get(name) if isinstance(given, dict) else None, where) for name in joined]
+    return config, host, {"EndpointsConfig": dict(zip(names, endpoints, strict=True))} if names else {}
+
+
+def _endpoint(value: object, where: str) -> dict[str, object]:
+    options = a_table(value or {}, f"{where}: `networks`").get("driver_opts")
+    return {"DriverOpts": options} if options else {}
 
 
 def _ports(ports: object, where: str) -> dict[str, object]:
