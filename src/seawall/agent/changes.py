@@ -230,8 +230,7 @@ class Changes:
         operation = self._intake.operation(entry.operation)
         arguments = unpack_map(entry.arguments)
         job = Job(Execute(entry.command_id, "", 0, entry.operation, arguments, 0.0, 0, entry.sequence))
-        if operation is not None and operation.container is not None:
-            job.container = str(arguments.get(operation.container))
+        job.turn = operation.turn(arguments) if operation is not None else None
         timeout_seconds = operation.timeout_seconds if operation is not None else _TIMEOUT_SECONDS
         case = self._doubt(job, entry, None, timeout_seconds)
         self._jobs[job.command_id] = job
@@ -240,7 +239,7 @@ class Changes:
     # A command's way
 
     async def _work(self, job: Job, order: Order) -> None:
-        async with turn(self._names, job.container):
+        async with turn(self._names, job.turn):
             try:
                 job.slot = await self._admission.wait(job)
                 target = await self._resolve(job, order)
@@ -264,7 +263,7 @@ class Changes:
     async def _recover(self, job: Job, case: Case) -> None:
         object_id = case.pre_image.get("id")
         turn_by_id = turn(self._ids, object_id if isinstance(object_id, str) else None)
-        async with turn(self._names, job.container), turn_by_id:
+        async with turn(self._names, job.turn), turn_by_id:
             await self._conclude(job, await self._verification.decide(case))
 
     async def _resolve(self, job: Job, order: Order) -> Target | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seawall.agent.operations import (
     compose,
+    compose_verifiers,
     container_creation,
     container_creation_verifiers,
     container_looks,
@@ -54,5 +55,8 @@ VERIFIERS: dict[str, Verifier] = {
     **network_verifiers.VERIFIERS,
     **volume_verifiers.VERIFIERS,
     **compose.VERIFIERS,
+    **networks.VERIFIERS,
+    **volumes.VERIFIERS,
+    **compose_verifiers.VERIFIERS,
 }
 """A change that has none is OPAQUE: once it may have begun, nothing on the host tells what became of it."""
