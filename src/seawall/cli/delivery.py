@@ -16,8 +16,8 @@ from seawall.cli.exits import UsageProblem, worst
 from seawall.cli.fanout import Manner, Work, choose, perform
 from seawall.cli.output import console, say, tell
 from seawall.cli.reporters import Ending, LineReporter, LiveReporter, Reporter
-from seawall.cli.selector import Selector, SelectorProblem, parse_selector
 from seawall.client.models import Agent
+from seawall.client.selector import Selector, SelectorProblem, parse_selector
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
 from seawall.operations.registry import OPERATIONS

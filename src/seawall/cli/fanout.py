@@ -12,18 +12,18 @@ from msgspec import Struct
 
 from seawall.cli.exits import UNKNOWN, UsageProblem, code_of_error, code_of_state
 from seawall.cli.reporters import Ending, Reporter
-from seawall.cli.selector import Selector, SelectorProblem, select
+from seawall.client import choice
+from seawall.client.delivery import key_on_host
 from seawall.client.errors import ClientError, Unreachable
 from seawall.client.events import Event
 from seawall.client.models import Agent, Command, CommandOrder
+from seawall.client.selector import Selector, SelectorProblem
 from seawall.clock import Clock
 
 if TYPE_CHECKING:
     from seawall.client.client import Client
 
-_MOST_ASKED_BY_NAME = 20
 _UNAVAILABLE = 503
-_NOT_FOUND = 404
 
 
 class Work(Struct, frozen=True):
@@ -49,19 +49,8 @@ class Manner(Struct, frozen=True):
 
 async def choose(client: Client, selector: Selector) -> list[Agent]:
     """The hosts that are meant. Raises UsageProblem, which says what there is."""
-    if selector.by_name and 0 < len(selector.names) <= _MOST_ASKED_BY_NAME:
-        # A large fleet isn't listed for the sake of a few names, unless one is wrong.
-        try:
-            return _selected([await client.agent(name) for name in selector.names], selector)
-        except ClientError as error:
-            if error.status != _NOT_FOUND:
-                raise
-    return _selected(await client.agents(), selector)
-
-
-def _selected(agents: list[Agent], selector: Selector) -> list[Agent]:
     try:
-        return select(agents, selector)
+        return await choice.choose(client, selector)
     except SelectorProblem as error:
         raise UsageProblem(str(error)) from error
 
@@ -118,9 +107,7 @@ async def _perform_on(
         queue=manner.queue,
     )
     key = clock.new_id() if manner.key is None else manner.key
-    if manner.key is not None and manner.several:
-        # By id: a host that joins anew under an old name is another host, and its command another command.
-        key = f"{key}:{host.agent_id}"
+    key = key_on_host(key, host.agent_id, several=manner.several)
     try:
         if work.instead_of is None:
             command = await client.submit(order, idempotency_key=key)

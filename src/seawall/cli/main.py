@@ -14,9 +14,9 @@ from seawall.cli import (
     backup,
     circuit,
     command,
-    container,
     controller,
     doctor,
+    nouns,
     operation,
     policy,
     simulate,
@@ -44,7 +44,8 @@ app.command("simulate")(simulate.simulate)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(agent.app, name="agent")
-app.add_typer(container.app, name="container")
+for _noun in nouns.NOUNS:
+    app.add_typer(nouns.group(_noun, {}), name=_noun)
 app.add_typer(command.app, name="command")
 app.add_typer(circuit.app, name="circuit")
 app.add_typer(policy.app, name="policy")
