@@ -39,7 +39,7 @@ from seawall.agent.outbox import Outbox
 from seawall.agent.verification import Case, Verification
 from seawall.clock import Clock
 from seawall.core.command import Outcome
-from seawall.core.errors import CommandErrorCode, verdict
+from seawall.core.errors import Circumstance, CommandErrorCode, verdict
 from seawall.turns import Turns
 from seawall.wire.messages import Cancel, Execute, FromAgent
 
@@ -249,7 +249,10 @@ class Changes:
             except DockerFailure as failure:
                 # Only a question was asked so far, so that a doubt is none.
                 doubt = verdict(failure.code, failure.circumstance).may_have_run
-                await self._conclude(job, job.unresolved(failure.message) if doubt else failed(failure))
+                registry = failure.circumstance is Circumstance.REGISTRY_UNREACHABLE
+                where = failure.circumstance if registry else Circumstance.DOCKER_UNREACHABLE
+                outcome = job.unresolved(failure.message, where) if doubt else failed(failure)
+                await self._conclude(job, outcome)
             except LedgerFailed:
                 raise
             except Exception as error:  # a bug costs its command, not the agent

@@ -108,5 +108,6 @@ def command_of(
         command,
         safety=operation.safety,
         touches_docker=operation.touches_docker,
+        touches_registry=operation.touches_registry,
         lane=policies.of(operation).lane,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from msgspec import Struct
@@ -60,7 +60,8 @@ class Operation(Struct, frozen=True):
     `timeout_seconds` is what an attempt may take unless the command says otherwise; `container` names the argument
     that says which container is meant, so that changes to one container never overlap; `grace` names the argument whose
     seconds the host may take on top of the timeout. `supported=False` reserves a name that this version answers with a
-    clean refusal.
+    clean refusal. `touches_registry` says that an image's registry has to be reached from the host. `check` finds what
+    the arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one.
     """
 
     name: str
@@ -71,9 +72,11 @@ class Operation(Struct, frozen=True):
     role: Role = Role.OPERATOR
     timeout_seconds: float = 30.0
     touches_docker: bool = True
+    touches_registry: bool = False
     container: str | None = None
     grace: str | None = None
     supported: bool = True
+    check: Callable[[Mapping[str, object]], list[str]] | None = None
 
     @property
     def noun(self) -> str:
@@ -123,6 +126,8 @@ def check_arguments(operation: Operation, given: Mapping[str, object]) -> dict[s
             checked[name] = value
         else:
             problems.append(f"argument {name!r} {problem}")
+    if operation.check is not None and not problems:
+        problems = operation.check(checked)
     if problems:
         raise InvalidArguments(operation.name, problems)
     return checked

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from seawall.agent.operations.system import SIMULATED_KEY
+from seawall.testing.container_record import config_of, host_config_of, mounts_of, networks_of, section
 
 NEVER = "0001-01-01T00:00:00Z"
 """How Docker writes that something has not happened."""
@@ -16,9 +18,9 @@ class FakeContainer:
     """A container of a `FakeDocker`. `log` holds (stream, line) pairs.
 
     As in Docker, one that is `paused`, or that waits for its restart policy (`restarting`), counts as running.
-    `restart_policy` is Docker's word: no, on-failure, unless-stopped or always. `restarts` is how often it came into
-    force since somebody started the container, `stopped_by_hand` keeps it from doing so. `ignores_term`: only SIGKILL
-    ends it.
+    `restart_policy` is Docker's word: no, on-failure, unless-stopped, always, or nothing. `restarts` is how often it
+    came into force since somebody started the container, `stopped_by_hand` keeps it from doing so. `ignores_term`: only
+    SIGKILL ends it.
     """
 
     name: str
@@ -40,6 +42,28 @@ class FakeContainer:
     paused: bool = False
     restarting: bool = False
     stopped_by_hand: bool = False
+    spec: dict[str, object] = field(default_factory=dict)
+    """The body that it was created with, as far as the other fields don't say it."""
+    networks: dict[str, dict[str, object]] = field(default_factory=dict)
+    """Its endpoint in each of its networks, by the network's name, in Docker's words."""
+
+    @classmethod
+    def created_by(cls, name: str, spec: Mapping[str, object]) -> FakeContainer:
+        """The container that Docker makes of a create body; it has never run."""
+        host, policy = section(spec, "HostConfig"), section(section(spec, "HostConfig"), "RestartPolicy")
+        timeout, labels = spec.get("StopTimeout"), section(spec, "Labels")
+        return cls(
+            name,
+            str(spec.get("Image", "")),
+            running=False,
+            labels={key: str(value) for key, value in labels.items()},
+            terminal=spec.get("Tty") is True,
+            stop_timeout=timeout if isinstance(timeout, int) else None,
+            removes_itself=host.get("AutoRemove") is True,
+            restart_policy=str(policy.get("Name") or ""),
+            spec=dict(spec),
+            networks=networks_of(spec),
+        )
 
     @property
     def state(self) -> str:
@@ -80,17 +104,33 @@ class FakeContainer:
                 "FinishedAt": self.finished_at,
                 "ExitCode": self.exit_code,
             },
+            "Image": image_id(self.image),
+            "Mounts": mounts_of(self.spec),
+            "NetworkSettings": {"Networks": {name: dict(end) for name, end in self.networks.items()}},
             "HostConfig": {
+                **host_config_of(self.spec),
                 "AutoRemove": self.removes_itself,
-                "RestartPolicy": {"Name": self.restart_policy, "MaximumRetryCount": 0},
+                "RestartPolicy": {"MaximumRetryCount": 0, **self._policy(), "Name": self.restart_policy},
             },
             "Config": {
+                **config_of(self.spec, self.container_id),
                 "Image": self.image,
                 "Labels": dict(self.labels),
                 "Tty": self.terminal,
                 "StopTimeout": self.stop_timeout,
             },
         }
+
+    def configure(self, changes: Mapping[str, object]) -> None:
+        """Docker's update: what is zero or not named stays."""
+        host = dict(section(self.spec, "HostConfig"))
+        host.update({key: value for key, value in changes.items() if value})
+        self.spec["HostConfig"] = host
+        name = section(changes, "RestartPolicy").get("Name")
+        self.restart_policy = str(name) if name else self.restart_policy
+
+    def _policy(self) -> Mapping[str, object]:
+        return section(section(self.spec, "HostConfig"), "RestartPolicy")
 
     def listed(self) -> dict[str, object]:
         """What a list says."""
@@ -102,7 +142,16 @@ class FakeContainer:
             "Status": "Up" if self.running else f"Exited ({self.exit_code})",
             "Labels": dict(self.labels),
             "Created": self.created,
+            "ImageID": image_id(self.image),
+            "NetworkSettings": {"Networks": {name: dict(end) for name, end in self.networks.items()}},
         }
+
+
+def image_id(reference: str) -> str:
+    """The id of an image that nobody has told more of than its reference."""
+    if reference.startswith("sha256:"):
+        return reference
+    return f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
 
 
 def sample_containers() -> list[FakeContainer]:

@@ -7,8 +7,10 @@ from seawall.agent.operations import (
     container_verifiers,
     containers,
     images,
+    network_verifiers,
     networks,
     system,
+    volume_verifiers,
     volumes,
 )
 from seawall.agent.operations.runner import Resolver, Runner
@@ -35,8 +37,8 @@ RESOLVERS: dict[str, Resolver] = {
 VERIFIERS: dict[str, Verifier] = {
     **container_verifiers.VERIFIERS,
     **images.VERIFIERS,
-    **networks.VERIFIERS,
-    **volumes.VERIFIERS,
+    **network_verifiers.VERIFIERS,
+    **volume_verifiers.VERIFIERS,
     **compose.VERIFIERS,
 }
 """A change that has none is OPAQUE: once it may have begun, nothing on the host tells what became of it."""

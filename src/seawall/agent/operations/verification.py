@@ -50,21 +50,24 @@ class Doubt(Struct, frozen=True):
     """What is known when a change has to be verified.
 
     `now` is the object as it is, None if it is gone. `settled` says that so much time has passed that whatever Docker
-    may still have been doing is over: only then can an effect be ruled out.
+    may still have been doing is over: only then can an effect be ruled out. `step` is the last that its journal has.
     """
 
     arguments: Mapping[str, object]
     pre_image: PreImage
     now: Record | None
     settled: bool
+    step: str | None = None
+    command_id: str = ""
 
 
 class Sought(Struct, frozen=True):
-    """What is known of the object of a change that is in doubt."""
+    """What is known of the object of a change that is in doubt. `step` is the last that its journal has."""
 
     command_id: str
     arguments: Mapping[str, object]
     pre_image: PreImage
+    step: str | None = None
 
 
 Finder = Callable[[Docker, Sought, float], Awaitable[Target | None]]
