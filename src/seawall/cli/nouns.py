@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from typing import Annotated
 
 import typer
 
 from seawall.cli import arguments
 from seawall.cli.delivery import command
-from seawall.cli.fanout import Work
+from seawall.cli.fanout import Plan, Work
+from seawall.cli.prune import is_plan, plan_of
 from seawall.operations.operation import Operation
 from seawall.operations.registry import OPERATIONS
 
@@ -31,12 +33,9 @@ def group(noun: str, handwritten: Handwritten) -> typer.Typer:
     """The commands of one noun: a handwritten one where there is one, else one made from the declaration."""
     app = typer.Typer(no_args_is_help=True, help=NOUNS[noun])
     for operation in OPERATIONS.values():
-        if operation.noun != noun:
+        if operation.noun != noun or is_plan(operation) or not getattr(operation, "command", True):
             continue
-        if operation.name in handwritten:
-            handwritten[operation.name](app)
-        else:
-            _add(app, operation)
+        handwritten.get(operation.name, _generated(operation))(app)
 
     # A group with a single command would swallow its name.
     @app.callback(help=NOUNS[noun])
@@ -64,5 +63,26 @@ def work_of(operation: Operation) -> Callable[..., Work]:
     return work
 
 
-def _add(app: typer.Typer, operation: Operation) -> None:
-    command(app, verb(operation))(work_of(operation))
+def _generated(operation: Operation) -> Callable[[typer.Typer], None]:
+    plan = plan_of(operation)
+    work = work_of(operation) if plan is None else _planned(operation, plan)
+
+    def add(app: typer.Typer) -> None:
+        command(app, verb(operation))(work)
+
+    return add
+
+
+def _planned(operation: Operation, plan: Operation) -> Callable[..., Work]:
+    """A prune: it has the arguments of its plan, and what the plan finds is what it is given."""
+
+    def work(yes: bool, **given: object) -> Work:
+        return Work(operation.name, {}, plan=Plan(plan.name, arguments.read(plan, given), yes))
+
+    shown = typer.Option("--yes", help="Don't ask, remove all that the plan finds.")
+    yes = inspect.Parameter(
+        "yes", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[bool, shown], default=False
+    )
+    work.__doc__ = f"{operation.summary.removesuffix('.')}. Shows first what would go, and asks."
+    vars(work)["__signature__"] = inspect.Signature([yes, *arguments.parameters(plan)])
+    return work

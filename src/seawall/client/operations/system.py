@@ -22,3 +22,11 @@ class System(Group):
     async def info(self, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
         """What the host and its Docker Engine are."""
         return await self._perform("system_info", on, {}, delivery)
+
+    async def version(self, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
+        """The versions of the host's Docker Engine and of its parts."""
+        return await self._perform("system_version", on, {}, delivery)
+
+    async def df(self, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
+        """What takes the host's disk space: images, containers, volumes and the build cache."""
+        return await self._perform("system_df", on, {}, delivery)
