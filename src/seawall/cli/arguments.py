@@ -53,11 +53,21 @@ def metavar(argument: Argument) -> str:
 
 def read(operation: Operation, given: Mapping[str, object]) -> dict[str, object]:
     """The operation's arguments out of what its parameters were given. Raises UsageProblem before anything is sent."""
-    found = {
+    return checked(operation, read_some(operation, given))
+
+
+def read_some(operation: Operation, given: Mapping[str, object]) -> dict[str, object]:
+    """As `read`, for those parameters that there are; nothing is checked yet."""
+    return {
         argument.name: value
         for argument in of_command(operation)
-        if (value := _value(argument, given.get(parameter_name(argument)))) is not None
+        if parameter_name(argument) in given
+        and (value := _value(argument, given[parameter_name(argument)])) is not None
     }
+
+
+def checked(operation: Operation, found: dict[str, object]) -> dict[str, object]:
+    """The same arguments, if the operation takes them. Raises UsageProblem, which names every problem."""
     try:
         check_arguments(operation, found)
     except InvalidArguments as error:

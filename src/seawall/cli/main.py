@@ -14,6 +14,7 @@ from seawall.cli import (
     backup,
     circuit,
     command,
+    compose,
     controller,
     doctor,
     nouns,
@@ -44,8 +45,10 @@ app.command("simulate")(simulate.simulate)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(agent.app, name="agent")
+# Commands that take more than a declaration says.
+_HANDWRITTEN = {"compose_up": compose.add_up}
 for _noun in nouns.NOUNS:
-    app.add_typer(nouns.group(_noun, {}), name=_noun)
+    app.add_typer(nouns.group(_noun, _HANDWRITTEN), name=_noun)
 app.add_typer(command.app, name="command")
 app.add_typer(circuit.app, name="circuit")
 app.add_typer(policy.app, name="policy")
