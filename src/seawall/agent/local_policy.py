@@ -154,6 +154,16 @@ def judge_network(policy: LocalPolicy, body: Mapping[str, object]) -> Refusal | 
     return None
 
 
+def judge_process(policy: LocalPolicy, body: Mapping[str, object]) -> Refusal | None:
+    """Whether a process may be run in a container by this body of Docker's (Cmd, Privileged)."""
+    if not policy.exec:
+        return refusal(policy, "exec", "running processes in containers needs exec = true")
+    privileged = any(value for key, value in body.items() if key.lower() == "privileged")
+    if privileged and policy.rules is not None and not policy.rules.privileged:
+        return refusal(policy, "rules.privileged", "privileged is false")
+    return None
+
+
 def judge_host_path(policy: LocalPolicy, path: str) -> Refusal | None:
     """Whether a path of the host may be mounted."""
     rules = policy.rules

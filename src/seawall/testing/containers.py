@@ -121,6 +121,16 @@ class FakeContainer:
             },
         }
 
+    def fits(self, filters: Mapping[str, list[str]]) -> bool:
+        """Whether a list with these filters has it; of Docker's it knows name, label, status and ancestor."""
+        labels = {*self.labels, *(f"{key}={value}" for key, value in self.labels.items())}
+        return (
+            any(text in self.name for text in filters.get("name", [self.name]))
+            and labels.issuperset(filters.get("label", []))
+            and self.state in filters.get("status", [self.state])
+            and self.image in filters.get("ancestor", [self.image])
+        )
+
     def configure(self, changes: Mapping[str, object]) -> None:
         """Docker's update: what is zero or not named stays."""
         host = dict(section(self.spec, "HostConfig"))
