@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from seawall.agent.operations.system import SIMULATED_KEY
+
+
+class FakeLog(list[tuple[str, str]]):
+    """Lines of (stream, text); appending one wakes those who follow it."""
+
+    def __init__(self, lines: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(lines)
+        self.changed = asyncio.Event()
+
+    def append(self, line: tuple[str, str]) -> None:
+        """Write a line."""
+        super().append(line)
+        self.changed.set()
+
 
 NEVER = "0001-01-01T00:00:00Z"
 """How Docker writes that something has not happened."""
@@ -31,7 +46,7 @@ class FakeContainer:
     removes_itself: bool = False
     ignores_term: bool = False
     restart_policy: str = "no"
-    log: list[tuple[str, str]] = field(default_factory=list)
+    log: list[tuple[str, str]] = field(default_factory=FakeLog)
     created: int = 0
     started_at: str = NEVER
     finished_at: str = NEVER
@@ -40,6 +55,15 @@ class FakeContainer:
     paused: bool = False
     restarting: bool = False
     stopped_by_hand: bool = False
+
+    def __post_init__(self) -> None:
+        self.log = FakeLog(self.log)
+
+    async def written(self) -> None:
+        """Wait for a line in the log, or for the end of the container."""
+        if isinstance(self.log, FakeLog):
+            self.log.changed.clear()
+            await self.log.changed.wait()
 
     @property
     def state(self) -> str:
@@ -64,6 +88,8 @@ class FakeContainer:
         """Its main process ends."""
         self.running, self.paused, self.restarting = False, False, False
         self.finished_at, self.exit_code = moment, exit_code
+        if isinstance(self.log, FakeLog):
+            self.log.changed.set()
 
     def inspected(self) -> dict[str, object]:
         """What inspect says."""
