@@ -78,6 +78,10 @@ class Relay:
         self.owner = owner
         self.order = order
         self.generation = 0
+        self.attached = False
+        """Whether its reader is there."""
+        self.closed = asyncio.Event()
+        """Set when the present connection of its reader has no business any more."""
         self.news = asyncio.Event()
         self.input_credit: StreamInputCredit | None = None
         self.epoch: int | None = None
@@ -101,7 +105,7 @@ class Relay:
     def end(self) -> StreamEnd | None:
         """The end, once every byte before it has been given to the reader."""
         end = self._end
-        if end is None or self._chunks or (end.code is None and self.inflow.position < end.offset):
+        if end is None or self._chunks or self.inflow.position < end.offset:
             return None
         return end
 
@@ -161,6 +165,9 @@ class Streams:
     def attach(self, relay: Relay, offset: int) -> int:
         """A reader reads it, from `offset` on; the number of its connection. An earlier one is put out."""
         relay.generation += 1
+        relay.attached = True
+        relay.closed.set()
+        relay.closed = asyncio.Event()
         relay.news.set()
         relay.news = asyncio.Event()
         relay.move(offset)
@@ -173,6 +180,7 @@ class Streams:
         if relay.over or relay.generation != generation:
             return
         self._cancel(relay)
+        relay.attached = False
         relay.timer = self._later(
             RESUME_SECONDS, lambda: self.close(relay, "the reader did not come back in time")
         )
@@ -205,7 +213,7 @@ class Streams:
         """An agent's session opened: its streams go on, those whose readers are there."""
         self._sessions[session.agent_id] = session
         for relay in list(self._by_agent.get(session.agent_id, {}).values()):
-            if relay.timer is None or relay.epoch is None:
+            if relay.attached:
                 self._cancel(relay)
                 self._send_open(relay)
 
@@ -217,7 +225,8 @@ class Streams:
         for relay in list(self._by_agent.get(session.agent_id, {}).values()):
             if relay.epoch == session.epoch:
                 relay.epoch = None
-                if relay.timer is None:
+                if relay.attached:
+                    self._cancel(relay)
                     relay.timer = self._later(LOST_SECONDS, partial(self._give_up, relay))
 
     def told(self, session: StreamSession, message: StreamData | StreamEnd | StreamInputCredit) -> None:
@@ -261,8 +270,8 @@ class Streams:
             session.stream(message)
 
     def _watch(self, relay: Relay) -> None:
-        """While bytes wait for a reader that is there, it has STALLED_SECONDS to take some."""
-        if relay.stall is None and relay.credited < relay.inflow.position:
+        """A reader that is half a window behind has STALLED_SECONDS to take some of it."""
+        if relay.stall is None and relay.inflow.position - relay.credited >= WINDOW_BYTES // 2:
             relay.stall = self._later(
                 STALLED_SECONDS, partial(self._cut_off, relay, relay.generation, relay.credited)
             )
@@ -271,7 +280,9 @@ class Streams:
         relay.stall = None
         if relay.over or relay.generation != generation or relay.credited != credited:
             return
-        error = f"the reader took nothing for {STALLED_SECONDS:g} s while there was something to read, so it was cut off"
+        error = (
+            f"the reader took nothing for {STALLED_SECONDS:g} s although there was something: it was cut off"
+        )
         _logger.warning("stream %s: %s", relay.stream_id, error)
         self._conclude(relay, CommandErrorCode.TIMEOUT, error)
 
@@ -297,6 +308,7 @@ class Streams:
         self._cancel(relay)
         relay.over = True
         relay.news.set()
+        relay.closed.set()
         self._relays.pop(relay.stream_id, None)
         of_agent = self._by_agent.get(relay.agent_id, {})
         of_agent.pop(relay.stream_id, None)
