@@ -17,6 +17,7 @@ from seawall.cli.fanout import Manner, Work, choose, perform
 from seawall.cli.output import console, say, tell
 from seawall.cli.reporters import Ending, LineReporter, LiveReporter, Reporter
 from seawall.cli.selector import Selector, SelectorProblem, parse_selector
+from seawall.cli.streams import follow
 from seawall.client.models import Agent
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
@@ -97,6 +98,8 @@ def _deliver(
         selector = parse_selector(on or ())
     except SelectorProblem as error:
         raise UsageProblem(str(error)) from error
+    if work.stream:
+        follow(context, selector, work)
     manner = Manner(
         timeout_seconds=timeout,
         max_attempts=retries + 1 if retries is not None else None,

@@ -27,11 +27,15 @@ _NOT_FOUND = 404
 
 
 class Work(Struct, frozen=True):
-    """What is to be done, wherever. `instead_of` is the UNKNOWN command that it does over, if any."""
+    """What is to be done, wherever. `instead_of` is the UNKNOWN command that it does over, if any.
+
+    A `stream` is followed on one host, and is no command.
+    """
 
     operation: str
     arguments: dict[str, object]
     instead_of: str | None = None
+    stream: bool = False
 
 
 class Manner(Struct, frozen=True):
