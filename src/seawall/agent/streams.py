@@ -115,8 +115,10 @@ class _Stream:
         self.out.rewind(message.offset)
         self.attached = True
         self._room.set()
-        # What came in and isn't read yet is kept: the reader goes on after it.
-        self._owner.say(StreamInputCredit(self.stream_id, self._inflow.position, again=True), self)
+        # What came in and isn't read yet comes again: the reader keeps it until it has credit.
+        self._input.clear()
+        self._inflow = Inflow(self._read)
+        self._owner.say(StreamInputCredit(self.stream_id, self._read, again=True), self)
 
     def credit(self, up_to: int) -> None:
         """The reader holds everything up to here. Raises OffsetError."""
