@@ -153,7 +153,8 @@ def test_a_declaration_keeps_to_the_rules(operation: Operation) -> None:
         assert not (argument.required and argument.default is not None)
         if argument.default is not None:
             required = {a.name: "web" for a in operation.arguments if a.required}
-            assert check_arguments(operation, {**required, argument.name: argument.default})
+            given = {**required, argument.name: argument.default}
+            assert check_arguments(operation, given, stream=argument.streamed)
 
 
 def test_the_operations_of_the_first_release_are_there() -> None:

@@ -335,6 +335,8 @@ class AgentSession:
                 # One at a time: whatever is to be said meanwhile goes before the next.
                 self._session.move(chunk)
                 await self._socket.send(encode_message(chunk))
+                # A socket that takes all at once would let nobody else have a turn for a whole window.
+                await asyncio.sleep(0)
             elif not self._outbox:
                 await self._filled.wait()
 

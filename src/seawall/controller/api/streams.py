@@ -237,6 +237,7 @@ async def _tell(socket: WebSocket, relay: Relay, generation: int) -> None:
         while relay.generation == generation and (chunk := relay.next_chunk()) is not None:
             offset, data = chunk
             await socket.send_bytes(_OFFSET.pack(offset) + data)
+            await asyncio.sleep(0)  # commands have their turn between two chunks
         credit, relay.input_credit = relay.input_credit, None
         if credit is not None:
             content = {"type": "input_credit", "up_to": credit.up_to, "again": credit.again}
