@@ -70,7 +70,7 @@ class Changes:
         self._admission = admission
         self._attempts = Attempts(clock, ledger, send, self._too_late)
         self._outbox = Outbox(ledger, clock, send)
-        self._verification = Verification(docker, clock, ledger, verifiers)
+        self._verification = Verification(docker, clock, ledger, verifiers, intake.policy)
         self._names, self._ids = Turns(), Turns()
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -294,8 +294,9 @@ class Changes:
         timeout_seconds = max(job.answer_at - now, 0.0)
         try:
             progress, journal = partial(self._attempts.progress, job), self._ledger.journal(job.command_id)
+            who = (self._docker, job.command_id, job.arguments)
             execution = Execution(
-                self._docker, job.command_id, job.arguments, timeout_seconds, progress, target, journal
+                *who, timeout_seconds, progress, target, journal, policy=self._intake.policy
             )
             return Outcome(response=await order.runner(execution))
         except DockerFailure as failure:

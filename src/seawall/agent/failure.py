@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Mapping
 
 import aiodocker
 import aiohttp
@@ -14,6 +15,8 @@ from seawall.core.errors import Circumstance, CommandErrorCode
 _BAD_GATEWAY, _GATEWAY_TIMEOUT = 502, 504
 _SERVER_ERROR = 500
 _CONFLICT, _NOT_FOUND = 409, 404
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+_FIRST_ERROR, _LAST_ERROR = 400, 599
 _LONGEST_QUOTE = 500
 
 
@@ -41,7 +44,8 @@ class Request(Struct, frozen=True):
     """What the Engine was asked, for the words and the verdict of a failure.
 
     `purpose` reads after "to", as in "start container web"; `noun` and `name` say what is meant, if anything is: a
-    "container" and its name.
+    "container" and its name. With a `registry` the Engine has to ask that one: whatever it can't say more exactly than
+    by a 5xx is that registry's failure.
     """
 
     address: str
@@ -49,9 +53,17 @@ class Request(Struct, frozen=True):
     changes: bool = False
     noun: str | None = None
     name: str | None = None
+    registry: str | None = None
 
     def silent(self, seconds: float) -> DockerFailure:
         """The Engine did not answer in time."""
+        if self.registry is not None:
+            return DockerFailure(
+                CommandErrorCode.TIMEOUT,
+                Circumstance.REGISTRY_UNREACHABLE,
+                f"the Docker Engine said nothing for {seconds:g} s when asked to {self.purpose}: it waits for the "
+                f"registry {self.registry}. Look whether this host reaches that registry",
+            )
         return DockerFailure(
             CommandErrorCode.TIMEOUT,
             Circumstance.DOCKER_SILENT,
@@ -74,6 +86,12 @@ class Request(Struct, frozen=True):
             f"what answered at {self.address} when asked to {self.purpose} doesn't speak as the Docker Engine does "
             f"({type(error).__name__}). {self._doubt()}",
         )
+
+    def told(self, detail: Mapping[str, object], text: object) -> DockerFailure:
+        """An error that the Engine tells in the middle of an answer: `detail` is its errorDetail."""
+        status, words = detail.get("code"), detail.get("message", text)
+        known = isinstance(status, int) and _FIRST_ERROR <= status <= _LAST_ERROR
+        return self._answered(status if known and isinstance(status, int) else _SERVER_ERROR, str(words))
 
     def _connection_failed(self, error: Exception) -> DockerFailure:
         if not isinstance(error, aiohttp.ClientConnectorError):
@@ -100,6 +118,14 @@ class Request(Struct, frozen=True):
         )
 
     def _answered(self, status: int, text: str) -> DockerFailure:
+        if self.registry is not None and status >= _SERVER_ERROR:
+            return DockerFailure(
+                CommandErrorCode.DOCKER_ERROR,
+                Circumstance.REGISTRY_UNREACHABLE,
+                f"Docker answered {status} when asked to {self.purpose}: {_quote(text)}. Nothing was changed. Look "
+                f"whether this host reaches the registry {self.registry}, then try again",
+                status,
+            )
         about_this = status < _SERVER_ERROR or (
             self.changes and not _BAD_GATEWAY <= status <= _GATEWAY_TIMEOUT
         )
@@ -116,6 +142,8 @@ class Request(Struct, frozen=True):
         )
 
     def _advice(self, status: int) -> str:
+        if self.registry is not None and status in (_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND):
+            return f"Check the image's name, and the credentials for the registry {self.registry}"
         if status == _NOT_FOUND and self.noun is not None:
             return f"Look for the right name with 'seawall {self.noun} list'"
         if status == _CONFLICT and self.noun is not None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from seawall.agent.ledger import Ledger, State
+from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy, judge_operation
 from seawall.agent.operations.registry import RESOLVERS
 from seawall.agent.operations.runner import Resolver, Runner
 from seawall.core.command import Outcome
@@ -25,7 +26,7 @@ class Order(Struct, frozen=True):
 
 
 class Intake:
-    """What this agent performs."""
+    """What this agent performs. Nothing begins that `check` has not let in: here the host's policy is kept."""
 
     def __init__(
         self,
@@ -33,7 +34,10 @@ class Intake:
         operations: Mapping[str, Operation],
         version: str,
         resolvers: Mapping[str, Resolver] = RESOLVERS,
+        policy: LocalPolicy = UNRESTRICTED,
     ) -> None:
+        self.policy = policy
+        """The host's own."""
         self._runners = runners
         self._operations = operations
         self._version = version
@@ -41,9 +45,10 @@ class Intake:
 
     @property
     def operations(self) -> list[str]:
-        """The names of it."""
+        """The names of it: what the host's policy forbids is none of them."""
+        known = [self._operations[name] for name in self._runners if name in self._operations]
         return sorted(
-            name for name in self._runners if name in self._operations and self._operations[name].supported
+            each.name for each in known if each.supported and judge_operation(self.policy, each) is None
         )
 
     def operation(self, name: str) -> Operation | None:
@@ -65,6 +70,9 @@ class Intake:
                 f"this agent is version {self._version} and doesn't know the operation {message.operation[:64]!r}: "
                 "update it; nothing was done",
             )
+        refusal = judge_operation(self.policy, operation)
+        if refusal is not None:
+            return Outcome(CommandErrorCode.PERMISSION_DENIED, refusal.message)
         if operation.changes and message.sequence <= 0:
             return Outcome(
                 CommandErrorCode.UNSUPPORTED_OPERATION,

@@ -12,6 +12,7 @@ from seawall.agent.answers import described, failed
 from seawall.agent.docker import Docker
 from seawall.agent.failure import DockerFailure
 from seawall.agent.ledger import Entry, Ledger, LedgerFailed
+from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.operations.runner import Execution, Report, Target
 from seawall.agent.operations.verification import Doubt, Finding, PreImage, Sought, Verdict, Verifier
 from seawall.clock import Clock
@@ -83,9 +84,15 @@ class Verification:
     """Finds out what became of changes."""
 
     def __init__(
-        self, docker: Docker, clock: Clock, ledger: Ledger, verifiers: Mapping[str, Verifier]
+        self,
+        docker: Docker,
+        clock: Clock,
+        ledger: Ledger,
+        verifiers: Mapping[str, Verifier],
+        policy: LocalPolicy = UNRESTRICTED,
     ) -> None:
         self._docker = docker
+        self._policy = policy
         self._clock = clock
         self._ledger = ledger
         self._verifiers = verifiers
@@ -137,14 +144,15 @@ class Verification:
     async def _look(self, case: Case, verifier: Verifier | None) -> tuple[Finding, Target | None]:
         if verifier is None:
             return Finding(Verdict.UNKNOWABLE, "nothing on the host tells what became of it"), None
-        sought = Sought(case.entry.command_id, case.arguments, case.pre_image)
+        step = self._ledger.journal(case.entry.command_id).step
+        sought = Sought(case.entry.command_id, case.arguments, case.pre_image, step)
         try:
             target = await verifier.find(self._docker, sought, LOOK_SECONDS)
         except DockerFailure as failure:
             return Finding(Verdict.UNDECIDED, failure.message), None
         settled = self._clock.now() >= self._settled_at(case, verifier)
         record = target.record if target is not None else None
-        finding = verifier.verify(Doubt(case.arguments, case.pre_image, record, settled))
+        finding = verifier.verify(Doubt(case.arguments, case.pre_image, record, settled, step))
         quiet = case.answered or self._clock.now() >= case.began + QUIET_SECONDS
         if finding.verdict is Verdict.APPLIED and not quiet:
             # What is seen may be another's doing, while our own call is still on its way: it must not come later.
@@ -186,7 +194,8 @@ class Verification:
         """Do what is left; None if that leaves a doubt again."""
         if verifier.resume is None:
             return self._unknown(case, verifier, target, finding.reason)
-        case.entry = await self._ledger.step(case.entry, finding.reason)
+        if not verifier.journaled:
+            case.entry = await self._ledger.step(case.entry, finding.reason)
         _logger.info("%s goes on where it ended: %s", case.about, finding.reason)
         try:
             execution = Execution(
@@ -197,6 +206,7 @@ class Verification:
                 case.progress,
                 target,
                 self._ledger.journal(case.entry.command_id),
+                policy=self._policy,
             )
             return Outcome(response=_verified(await verifier.resume(execution)))
         except DockerFailure as failure:

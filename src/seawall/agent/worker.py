@@ -15,6 +15,7 @@ from seawall.agent.failure import DockerFailure
 from seawall.agent.intake import Intake, Order
 from seawall.agent.job import Job, Phase
 from seawall.agent.ledger import Ledger
+from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.operations.registry import RUNNERS, VERIFIERS
 from seawall.agent.operations.runner import Execution, ResponseTooLarge, Runner
 from seawall.agent.operations.verification import Verifier
@@ -48,7 +49,7 @@ class Worker:
 
     It takes up at once what the ledger says was under way when the last process ended. `send` raises TypeError,
     ValueError, OverflowError or RecursionError for what no frame can carry. `disk_space` gives the free bytes and all
-    bytes of the disk that matters.
+    bytes of the disk that matters, `policy` is the host's own.
     """
 
     def __init__(
@@ -64,13 +65,14 @@ class Worker:
         verifiers: Mapping[str, Verifier] = VERIFIERS,
         operations: Mapping[str, Operation] = OPERATIONS,
         disk_space: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        policy: LocalPolicy = UNRESTRICTED,
     ) -> None:
         self.ledger = ledger
         self._disk_space = disk_space
         self._docker = docker
         self._clock = clock
         self._send = send
-        self._intake = Intake(runners, operations, version)
+        self._intake = Intake(runners, operations, version, policy=policy)
         self._admission = Admission(limits if limits is not None else Limits())
         self._reads: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -213,6 +215,7 @@ class Worker:
                     job.arguments,
                     timeout_seconds,
                     _keep_quiet,
+                    policy=self._intake.policy,
                 )
             )
             outcome = Outcome(response=response)

@@ -53,7 +53,7 @@ class Circumstance(Enum):
     SAME_DISCONNECT = "same_disconnect"
     """One of several attempts that one lost connection took with it; the circuit has counted it already."""
     REGISTRY_UNREACHABLE = "registry_unreachable"
-    """The Docker Engine could not reach the image's registry, or that one answered 5xx: nothing has changed."""
+    """The image's registry can't be reached from the host, answered 5xx (nothing has changed), or not in time."""
     DOCKER_SILENT = "docker_silent"
     """The Docker Engine did not answer the agent in time."""
     NOT_APPLIED = "not_applied"
@@ -118,6 +118,9 @@ _TABLE: dict[tuple[CommandErrorCode, Circumstance], Verdict] = {
     (_code.TIMEOUT, _when.NOT_SENT): Verdict(_bad, _neutral, _yes, _yes),
     (_code.TIMEOUT, _when.HEARD): Verdict(_neutral, _neutral, _yes, _no, may_have_run=True),
     (_code.TIMEOUT, _when.DOCKER_SILENT): Verdict(_good, _bad, _yes, _no, may_have_run=True),
+    (_code.TIMEOUT, _when.REGISTRY_UNREACHABLE): Verdict(
+        _good, _neutral, _yes, _no, may_have_run=True, registry=_bad
+    ),
     (_code.PERMISSION_DENIED, _when.NONE): Verdict(_good, _neutral, _no, _no),
     (_code.AGENT_ERROR, _when.NONE): Verdict(_good, _neutral, _no, _no),
     (_code.AGENT_ERROR, _when.NOT_APPLIED): Verdict(_good, _neutral, _yes, _yes),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from seawall.core.command import SafetyClass
+from seawall.operations import container_creation
+from seawall.operations.container_creation import LIMITS
+from seawall.operations.container_spec import limit_problems
 from seawall.operations.operation import Argument, Lane, Operation, Role, StreamKind
 
 NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
@@ -31,7 +34,18 @@ CONTAINER_LIST = Operation(
     "container_list",
     "List the host's containers.",
     SafetyClass.SAFE_READ,
-    (Argument("all", bool, "stopped ones as well", default=True, option="running"),),
+    (
+        Argument("all", bool, "stopped ones as well", default=True, option="running"),
+        Argument("name", list, "only those with one of these texts in their names", max_length=128),
+        Argument("label", list, "only those with all of these labels: key, or key=value", max_length=4096),
+        Argument(
+            "status",
+            list,
+            "only those in one of these states",
+            choices=("created", "restarting", "running", "removing", "paused", "exited", "dead"),
+        ),
+        Argument("image", list, "only those of one of these images, or of one made from it", max_length=512),
+    ),
     role=Role.VIEWER,
 )
 CONTAINER_INSPECT = Operation(
@@ -135,6 +149,117 @@ CONTAINER_REMOVE = Operation(
     ),
     container="container",
 )
+CONTAINER_PAUSE = Operation(
+    "container_pause",
+    "Freeze a container's processes.",
+    SafetyClass.VERIFIABLE,
+    (_CONTAINER,),
+    container="container",
+)
+CONTAINER_UNPAUSE = Operation(
+    "container_unpause",
+    "Let the processes of a paused container go on.",
+    SafetyClass.VERIFIABLE,
+    (_CONTAINER,),
+    container="container",
+)
+CONTAINER_SET_LIMITS = Operation(
+    "container_set_limits",
+    "Change what a container may use, and when Docker starts it again.",
+    SafetyClass.VERIFIABLE,
+    (_CONTAINER, *LIMITS),
+    container="container",
+    check=limit_problems,
+)
+CONTAINER_WAIT = Operation(
+    "container_wait",
+    "Wait until a container has ended; its exit code.",
+    SafetyClass.SAFE_READ,
+    (
+        _CONTAINER,
+        Argument(
+            "until",
+            str,
+            "not-running, next-exit, or removed",
+            default="not-running",
+            choices=("not-running", "next-exit", "removed"),
+        ),
+    ),
+    lane=Lane.BULK,
+    role=Role.VIEWER,
+    timeout_seconds=3600.0,
+    touches_docker=False,
+)
+CONTAINER_TOP = Operation(
+    "container_top",
+    "The processes of a container.",
+    SafetyClass.SAFE_READ,
+    (
+        _CONTAINER,
+        Argument(
+            "columns",
+            str,
+            "what ps tells of them, as its own options",
+            default="-ef",
+            max_length=128,
+            pattern=r"-?[a-zA-Z][a-zA-Z0-9 ,=%_-]*",
+        ),
+    ),
+    role=Role.VIEWER,
+)
+CONTAINER_STATS = Operation(
+    "container_stats",
+    "What a container uses now.",
+    SafetyClass.SAFE_READ,
+    (_CONTAINER,),
+    role=Role.VIEWER,
+)
+CONTAINER_DIFF = Operation(
+    "container_diff",
+    "What differs between a container's files and its image's.",
+    SafetyClass.SAFE_READ,
+    (_CONTAINER,),
+    role=Role.VIEWER,
+    timeout_seconds=60.0,
+)
+CONTAINER_EXEC = Operation(
+    "container_exec",
+    "Run a command in a running container to its end; its exit code and what it wrote.",
+    SafetyClass.OPAQUE,
+    (
+        _CONTAINER,
+        Argument(
+            "command",
+            list,
+            "the program and its arguments",
+            required=True,
+            pattern=r"[^\x00]*",
+            max_length=32 * 1024,
+            max_items=512,
+            positional=True,
+        ),
+        Argument(
+            "env",
+            dict,
+            "environment variables",
+            key_pattern=r"[^=\x00-\x20]+",
+            pattern=r"[^\x00]*",
+            max_length=32 * 1024,
+        ),
+        Argument("user", str, "the user, or user:group, that runs it", max_length=128, pattern=r"[^\s\x00]+"),
+        Argument(
+            "working_dir",
+            str,
+            "the directory it starts in",
+            max_length=4096,
+            pattern=r"/[^\x00]*",
+            option="workdir",
+        ),
+        Argument("privileged", bool, "give it the whole host", default=False),
+    ),
+    timeout_seconds=60.0,
+    check=lambda arguments: [] if arguments["command"] else ["argument 'command' is empty: name a program"],
+)
 CONTAINER_UPDATE = Operation(
     "container_update",
     "Replace a running container by one of a new image.",
@@ -159,5 +284,14 @@ OPERATIONS = (
     CONTAINER_KILL,
     CONTAINER_RENAME,
     CONTAINER_REMOVE,
+    CONTAINER_PAUSE,
+    CONTAINER_UNPAUSE,
+    CONTAINER_SET_LIMITS,
+    CONTAINER_WAIT,
+    CONTAINER_TOP,
+    CONTAINER_STATS,
+    CONTAINER_DIFF,
+    CONTAINER_EXEC,
     CONTAINER_UPDATE,
+    *container_creation.OPERATIONS,
 )

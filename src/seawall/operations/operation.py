@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from msgspec import Struct
@@ -73,7 +73,9 @@ class Operation(Struct, frozen=True):
     `timeout_seconds` is what an attempt may take unless the command says otherwise; `container` names the argument
     that says which container is meant, so that changes to one container never overlap; `grace` names the argument whose
     seconds the host may take on top of the timeout. `supported=False` reserves a name that this version answers with a
-    clean refusal. One with a `stream` can be followed as one, beside or (`command=False`) instead of being a command.
+    clean refusal. `touches_registry` says that an image's registry has to be reached from the host. `check` finds what
+    the arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one. One with a
+    `stream` can be followed as one, beside or (`command=False`) instead of being a command.
     """
 
     name: str
@@ -84,9 +86,11 @@ class Operation(Struct, frozen=True):
     role: Role = Role.OPERATOR
     timeout_seconds: float = 30.0
     touches_docker: bool = True
+    touches_registry: bool = False
     container: str | None = None
     grace: str | None = None
     supported: bool = True
+    check: Callable[[Mapping[str, object]], list[str]] | None = None
     stream: StreamKind | None = None
     command: bool = True
 
@@ -143,6 +147,8 @@ def check_arguments(
             checked[name] = value
         else:
             problems.append(f"argument {name!r} {problem}")
+    if operation.check is not None and not problems:
+        problems = operation.check(checked)
     if problems:
         raise InvalidArguments(operation.name, problems)
     return checked

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from seawall.agent.operations.system import SIMULATED_KEY
+from seawall.testing.container_record import config_of, host_config_of, mounts_of, networks_of, section
 
 
 class FakeLog(list[tuple[str, str]]):
@@ -55,6 +57,28 @@ class FakeContainer:
     paused: bool = False
     restarting: bool = False
     stopped_by_hand: bool = False
+    spec: dict[str, object] = field(default_factory=dict)
+    """The body that it was created with, as far as the other fields don't say it."""
+    networks: dict[str, dict[str, object]] = field(default_factory=dict)
+    """Its endpoint in each of its networks, by the network's name, in Docker's words."""
+
+    @classmethod
+    def created_by(cls, name: str, spec: Mapping[str, object]) -> FakeContainer:
+        """The container that Docker makes of a create body; it has never run."""
+        host, policy = section(spec, "HostConfig"), section(section(spec, "HostConfig"), "RestartPolicy")
+        timeout, labels = spec.get("StopTimeout"), section(spec, "Labels")
+        return cls(
+            name,
+            str(spec.get("Image", "")),
+            running=False,
+            labels={key: str(value) for key, value in labels.items()},
+            terminal=spec.get("Tty") is True,
+            stop_timeout=timeout if isinstance(timeout, int) else None,
+            removes_itself=host.get("AutoRemove") is True,
+            restart_policy=str(policy.get("Name") or "no"),
+            spec=dict(spec),
+            networks=networks_of(spec),
+        )
 
     def __post_init__(self) -> None:
         self.log = FakeLog(self.log)
@@ -106,17 +130,43 @@ class FakeContainer:
                 "FinishedAt": self.finished_at,
                 "ExitCode": self.exit_code,
             },
+            "Image": image_id(self.image),
+            "Mounts": mounts_of(self.spec),
+            "NetworkSettings": {"Networks": {name: dict(end) for name, end in self.networks.items()}},
             "HostConfig": {
+                **host_config_of(self.spec),
                 "AutoRemove": self.removes_itself,
-                "RestartPolicy": {"Name": self.restart_policy, "MaximumRetryCount": 0},
+                "RestartPolicy": {"MaximumRetryCount": 0, **self._policy(), "Name": self.restart_policy},
             },
             "Config": {
+                **config_of(self.spec, self.container_id),
                 "Image": self.image,
                 "Labels": dict(self.labels),
                 "Tty": self.terminal,
                 "StopTimeout": self.stop_timeout,
             },
         }
+
+    def fits(self, filters: Mapping[str, list[str]]) -> bool:
+        """Whether a list with these filters has it; of Docker's it knows name, label, status and ancestor."""
+        labels = {*self.labels, *(f"{key}={value}" for key, value in self.labels.items())}
+        return (
+            any(text in self.name for text in filters.get("name", [self.name]))
+            and labels.issuperset(filters.get("label", []))
+            and self.state in filters.get("status", [self.state])
+            and self.image in filters.get("ancestor", [self.image])
+        )
+
+    def configure(self, changes: Mapping[str, object]) -> None:
+        """Docker's update: what is zero or not named stays."""
+        host = dict(section(self.spec, "HostConfig"))
+        host.update({key: value for key, value in changes.items() if value})
+        self.spec["HostConfig"] = host
+        name = section(changes, "RestartPolicy").get("Name")
+        self.restart_policy = str(name) if name else self.restart_policy
+
+    def _policy(self) -> Mapping[str, object]:
+        return section(section(self.spec, "HostConfig"), "RestartPolicy")
 
     def listed(self) -> dict[str, object]:
         """What a list says."""
@@ -128,7 +178,15 @@ class FakeContainer:
             "Status": "Up" if self.running else f"Exited ({self.exit_code})",
             "Labels": dict(self.labels),
             "Created": self.created,
+            "ImageID": image_id(self.image),
         }
+
+
+def image_id(reference: str) -> str:
+    """The id of an image that nobody has told more of than its reference."""
+    if reference.startswith("sha256:"):
+        return reference
+    return f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
 
 
 def sample_containers() -> list[FakeContainer]:

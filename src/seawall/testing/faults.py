@@ -89,6 +89,16 @@ def refused(status: int, text: str) -> DockerFailure:
     )
 
 
+def refused_with_doubt(status: int, text: str) -> DockerFailure:
+    """An answer about a change that is Docker's own error (500), though nothing was done: nobody can tell."""
+    return DockerFailure(
+        CommandErrorCode.DOCKER_ERROR,
+        Circumstance.DOCKER_ERRED,
+        f"Docker answered {status}: {text}",
+        status,
+    )
+
+
 def server_error(operation: str, *, changes: bool) -> DockerFailure:
     """The Engine's own trouble."""
     return DockerFailure(

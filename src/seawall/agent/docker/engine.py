@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -64,10 +64,16 @@ class AioEngine:
             self._client = None
 
     def request(
-        self, purpose: str, noun: str | None = None, name: str | None = None, *, changes: bool = False
+        self,
+        purpose: str,
+        noun: str | None = None,
+        name: str | None = None,
+        *,
+        changes: bool = False,
+        registry: str | None = None,
     ) -> Request:
         """What the Engine is asked, in words: for its failure."""
-        return Request(self.address, purpose, changes, noun, name)
+        return Request(self.address, purpose, changes, noun, name, registry)
 
     async def query(
         self,
@@ -118,7 +124,11 @@ class AioEngine:
 
     async def shielded(self, request: Request, work: Work[Answer], timeout_seconds: float) -> Answer:
         """A call that goes on when its caller is cancelled. Raises DockerFailure."""
-        change = asyncio.create_task(self.call(request, work, timeout_seconds), name=request.purpose)
+        return await self.outlive(request.purpose, self.call(request, work, timeout_seconds))
+
+    async def outlive(self, purpose: str, work: Coroutine[object, object, Answer]) -> Answer:
+        """Work that goes on when its caller is cancelled."""
+        change = asyncio.create_task(work, name=purpose)
         self._changes.add(change)
         change.add_done_callback(self._forget)
         return await asyncio.shield(change)

@@ -2,14 +2,269 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from seawall.agent.docker.engine import AioEngine
+import aiodocker
+
+from seawall.agent.docker.engine import AioEngine, Parameters, a_list, an_object
+from seawall.agent.failure import Request
+from seawall.operations.image_reference import DEFAULT_REGISTRY, parse_reference
+
+_LONGEST_EVENT_BYTES = 1024 * 1024
+_HUB = "https://index.docker.io/v1/"  # how Docker's own registry is called where a password is for it
+_AUTHORITY = "X-Registry-Auth"
+
+OnEvent = Callable[[Mapping[str, object]], None]
+"""Takes one of Docker's progress events: `status`, for a layer its `id` and `progressDetail`."""
+
+
+@dataclass(frozen=True)
+class RegistryCredentials:
+    """Who pulls or pushes. The password shows in no representation."""
+
+    username: str
+    password: str = field(repr=False)
+
+    def header(self, registry: str) -> str:
+        """What Docker takes as X-Registry-Auth."""
+        return base64.urlsafe_b64encode(json.dumps(self.body(registry)).encode()).decode()
+
+    def body(self, registry: str) -> dict[str, str]:
+        """What Docker takes to check them."""
+        address = _HUB if registry == DEFAULT_REGISTRY else registry
+        return {"username": self.username, "password": self.password, "serveraddress": address}
 
 
 class Images(Protocol):
-    """See `Docker`."""
+    """See `Docker`. An `image` is a reference, an id or an unambiguous beginning of one.
+
+    What fails at an image's registry has the circumstance REGISTRY_UNREACHABLE, what that one refuses DOCKER_REFUSED.
+    """
+
+    async def image_list(
+        self, *, intermediate: bool, filters: Mapping[str, list[str]], timeout_seconds: float
+    ) -> list[dict[str, object]]:
+        """The images that Docker's `filters` let through; with `intermediate` also those that others are built on."""
+
+    async def image_inspect(self, image: str, *, timeout_seconds: float) -> dict[str, object]:
+        """Everything about an image."""
+
+    async def image_resolve(
+        self, reference: str, *, credentials: RegistryCredentials | None, timeout_seconds: float
+    ) -> str:
+        """The digest that a reference has at its registry now."""
+
+    async def image_pull(
+        self,
+        reference: str,
+        *,
+        credentials: RegistryCredentials | None,
+        progress: OnEvent,
+        timeout_seconds: float,
+    ) -> None:
+        """Fetch an image. `timeout_seconds` is how long Docker may say nothing."""
+
+    async def image_push(
+        self,
+        reference: str,
+        *,
+        credentials: RegistryCredentials | None,
+        progress: OnEvent,
+        timeout_seconds: float,
+    ) -> None:
+        """Send the image of this reference to its registry. `timeout_seconds` as for a pull."""
+
+    async def image_tag(self, image: str, *, reference: str, timeout_seconds: float) -> None:
+        """Give an image one more reference; whatever had it loses it."""
+
+    async def image_remove(
+        self, image: str, *, force: bool, prune: bool, timeout_seconds: float
+    ) -> list[dict[str, object]]:
+        """Take a reference from an image, or with an id remove it; with `prune` also its parents that nobody uses.
+
+        What Docker did: objects with `Untagged` or `Deleted`.
+        """
+
+    async def registry_login(
+        self, registry: str, *, credentials: RegistryCredentials, timeout_seconds: float
+    ) -> None:
+        """Return if the registry takes the credentials. Nothing is kept."""
 
 
 class AioImages(AioEngine):
     """`Images` over the Engine's HTTP API."""
+
+    async def image_list(
+        self, *, intermediate: bool, filters: Mapping[str, list[str]], timeout_seconds: float
+    ) -> list[dict[str, object]]:
+        """See `Images.image_list`."""
+        return await self.query(
+            self.request("list the images"),
+            "images/json",
+            a_list,
+            params={"all": intermediate, "digests": True, "filters": dict(filters) or None},
+            timeout_seconds=timeout_seconds,
+        )
+
+    async def image_inspect(self, image: str, *, timeout_seconds: float) -> dict[str, object]:
+        """See `Images.image_inspect`."""
+        return await self.query(
+            self.request(f"inspect image {image}", "image", image),
+            f"images/{image}/json",
+            an_object,
+            timeout_seconds=timeout_seconds,
+        )
+
+    async def image_resolve(
+        self, reference: str, *, credentials: RegistryCredentials | None, timeout_seconds: float
+    ) -> str:
+        """See `Images.image_resolve`."""
+        parsed = parse_reference(reference)
+        request = self.request(f"look up {reference} at its registry", registry=parsed.registry)
+
+        async def work(client: aiodocker.Docker) -> str:
+            answer = an_object(
+                await client._query_json(
+                    f"distribution/{parsed.familiar}/json", headers=_authority(parsed.registry, credentials)
+                )
+            )
+            digest = an_object(answer["Descriptor"])["digest"]
+            if not isinstance(digest, str):
+                raise TypeError("the digest is no text")
+            return digest
+
+        return await self.call(request, work, timeout_seconds)
+
+    async def image_pull(
+        self,
+        reference: str,
+        *,
+        credentials: RegistryCredentials | None,
+        progress: OnEvent,
+        timeout_seconds: float,
+    ) -> None:
+        """See `Images.image_pull`."""
+        parsed = parse_reference(reference)
+        await self._transfer(
+            self.request(f"pull {reference}", changes=True, registry=parsed.registry),
+            "images/create",
+            {"fromImage": parsed.familiar_name, "tag": parsed.digest or parsed.tag},
+            _authority(parsed.registry, credentials),
+            progress,
+            timeout_seconds,
+        )
+
+    async def image_push(
+        self,
+        reference: str,
+        *,
+        credentials: RegistryCredentials | None,
+        progress: OnEvent,
+        timeout_seconds: float,
+    ) -> None:
+        """See `Images.image_push`."""
+        parsed = parse_reference(reference)
+        # Docker wants to be told who pushes, even if it is nobody.
+        nobody = {_AUTHORITY: base64.urlsafe_b64encode(b"{}").decode()}
+        await self._transfer(
+            self.request(f"push {reference}", changes=True, registry=parsed.registry),
+            f"images/{parsed.familiar_name}/push",
+            {"tag": parsed.tag},
+            _authority(parsed.registry, credentials) or nobody,
+            progress,
+            timeout_seconds,
+        )
+
+    async def image_tag(self, image: str, *, reference: str, timeout_seconds: float) -> None:
+        """See `Images.image_tag`."""
+        parsed = parse_reference(reference)
+        await self.change(
+            self.request(f"tag image {image} as {reference}", "image", image, changes=True),
+            "POST",
+            f"images/{image}/tag",
+            params={"repo": parsed.familiar_name, "tag": parsed.tag},
+            timeout_seconds=timeout_seconds,
+        )
+
+    async def image_remove(
+        self, image: str, *, force: bool, prune: bool, timeout_seconds: float
+    ) -> list[dict[str, object]]:
+        """See `Images.image_remove`."""
+        answer = await self.change(
+            self.request(f"remove image {image}", "image", image, changes=True),
+            "DELETE",
+            f"images/{image}",
+            params={"force": force, "noprune": not prune},
+            timeout_seconds=timeout_seconds,
+        )
+        return a_list(answer)
+
+    async def registry_login(
+        self, registry: str, *, credentials: RegistryCredentials, timeout_seconds: float
+    ) -> None:
+        """See `Images.registry_login`."""
+        request = self.request(f"check the credentials for {registry}", registry=registry)
+
+        async def work(client: aiodocker.Docker) -> None:
+            async with client._query("auth", "POST", data=json.dumps(credentials.body(registry))) as response:
+                await response.read()
+
+        await self.call(request, work, timeout_seconds)
+
+    async def _transfer(
+        self,
+        request: Request,
+        path: str,
+        params: Parameters,
+        headers: Mapping[str, str],
+        progress: OnEvent,
+        silence_seconds: float,
+    ) -> None:
+        """Ask for a transfer and follow it to its end; it goes on if the caller is cancelled."""
+
+        async def follow() -> None:
+            async with self.stream(
+                request, path, "POST", params=params, headers=headers, timeout_seconds=silence_seconds
+            ) as pieces:
+                async for event in _events(pieces, request, silence_seconds):
+                    detail = event.get("errorDetail")
+                    if "error" in event or isinstance(detail, dict):
+                        raise request.told(detail if isinstance(detail, dict) else {}, event.get("error"))
+                    progress(event)
+
+        await self.outlive(request.purpose, follow())
+
+
+async def _events(
+    pieces: AsyncGenerator[bytes], request: Request, silence_seconds: float
+) -> AsyncIterator[dict[str, object]]:
+    """Docker's objects, one a line. Raises DockerFailure."""
+    rest = b""
+    while True:
+        try:
+            async with asyncio.timeout(silence_seconds):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            break
+        except TimeoutError:
+            raise request.silent(silence_seconds) from None
+        *lines, rest = (rest + piece).split(b"\n")
+        try:
+            for line in lines:
+                if line.strip():
+                    yield an_object(json.loads(line))
+        except (TypeError, ValueError) as error:
+            raise request.failed(error) from error
+        if len(rest) > _LONGEST_EVENT_BYTES:
+            raise request.failed(ValueError("an event has no end"))
+    if rest.strip():
+        raise request.failed(EOFError("the answer ended in the middle of an event"))
+
+
+def _authority(registry: str, credentials: RegistryCredentials | None) -> dict[str, str]:
+    return {_AUTHORITY: credentials.header(registry)} if credentials is not None else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
+from collections.abc import AsyncIterator
 
 import aiohttp
 from msgspec import Struct
@@ -41,6 +42,12 @@ async def read_log(content: aiohttp.StreamReader, terminal: bool) -> LogTail:
             size -= len(chunks.popleft().data)
             truncated = True
     return LogTail(list(chunks), truncated)
+
+
+async def frames(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, bytes]]:
+    """The pieces of both streams, as ("stdout" or "stderr", data), as they come. Raises ValueError."""
+    while (chunk := await _read_frame(content)) is not None:
+        yield chunk.stream, chunk.data
 
 
 async def _read_raw(content: aiohttp.StreamReader) -> LogChunk | None:

@@ -28,7 +28,7 @@ class Streams(Protocol):
         `tail` is how many lines of the past, None for all of them; `since` and `until` are seconds since 1970.
         """
 
-    def container_stats(
+    def container_figures(
         self, container: str, *, timeout_seconds: float
     ) -> AbstractAsyncContextManager[AsyncGenerator[bytes]]:
         """A line of JSON a second on what the container uses."""
@@ -67,10 +67,10 @@ class AioStreams(AioEngine):
             timeout_seconds=timeout_seconds,
         )
 
-    def container_stats(
+    def container_figures(
         self, container: str, *, timeout_seconds: float
     ) -> AbstractAsyncContextManager[AsyncGenerator[bytes]]:
-        """See `Streams.container_stats`."""
+        """See `Streams.container_figures`."""
         return self.stream(
             self.request(f"tell what container {container} uses", "container", container),
             f"containers/{container}/stats",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from seawall.agent.operations import (
     compose,
+    container_creation,
+    container_creation_verifiers,
+    container_looks,
     container_verifiers,
     containers,
+    executions,
     images,
     networks,
     system,
@@ -17,6 +21,9 @@ from seawall.agent.operations.verification import Verifier
 RUNNERS: dict[str, Runner] = {
     **system.RUNNERS,
     **containers.RUNNERS,
+    **container_creation.RUNNERS,
+    **container_looks.RUNNERS,
+    **executions.RUNNERS,
     **images.RUNNERS,
     **networks.RUNNERS,
     **volumes.RUNNERS,
@@ -25,6 +32,7 @@ RUNNERS: dict[str, Runner] = {
 
 RESOLVERS: dict[str, Resolver] = {
     **containers.RESOLVERS,
+    **executions.RESOLVERS,
     **images.RESOLVERS,
     **networks.RESOLVERS,
     **volumes.RESOLVERS,
@@ -34,6 +42,8 @@ RESOLVERS: dict[str, Resolver] = {
 
 VERIFIERS: dict[str, Verifier] = {
     **container_verifiers.VERIFIERS,
+    **container_creation_verifiers.VERIFIERS,
+    **executions.VERIFIERS,
     **images.VERIFIERS,
     **networks.VERIFIERS,
     **volumes.VERIFIERS,

@@ -8,7 +8,9 @@ from typing import Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from seawall.agent.docker import Docker
+from seawall.agent.docker import Docker, DockerFailure
+from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy, Refusal
+from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.wire.codec import encode_message
 
 Arguments = Mapping[str, object]
@@ -44,7 +46,10 @@ class Journal(Protocol):
 
 
 class Execution(Struct, frozen=True):
-    """What a runner is given: checked arguments, the time of each call, and for a change its target and journal."""
+    """What a runner is given: checked arguments, the time of each call, and for a change its target and journal.
+
+    `policy` is the host's own: whatever is created is judged by it, with `permit`, as it goes to Docker.
+    """
 
     docker: Docker
     command_id: str
@@ -53,6 +58,7 @@ class Execution(Struct, frozen=True):
     progress: Report
     target: Target | None = None
     journal: Journal | None = None
+    policy: LocalPolicy = UNRESTRICTED
 
 
 Runner = Callable[[Execution], Awaitable[object]]
@@ -82,6 +88,12 @@ def limited(response: object, ask_for_less: str) -> object:
             f"the response has {size} bytes, the limit is {RESPONSE_LIMIT_BYTES}: {ask_for_less}"
         )
     return response
+
+
+def permit(refusal: Refusal | None) -> None:
+    """Go on, unless the host's policy refuses. Raises `DockerFailure`: nothing has been done."""
+    if refusal is not None:
+        raise DockerFailure(CommandErrorCode.PERMISSION_DENIED, Circumstance.NONE, refusal.message)
 
 
 def argument(arguments: Arguments, name: str, kind: type[Kind]) -> Kind:

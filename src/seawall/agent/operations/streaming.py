@@ -67,7 +67,7 @@ async def container_logs(work: StreamWork) -> object:
 async def container_stats(work: StreamWork) -> object:
     """Docker's own record of what a container uses, a line a second."""
     container = argument(work.arguments, "container", str)
-    async with work.docker.container_stats(container, timeout_seconds=BEGIN_SECONDS) as pieces:
+    async with work.docker.container_figures(container, timeout_seconds=BEGIN_SECONDS) as pieces:
         lines = Lines()
         async for piece in pieces:
             for line in lines.feed(piece):

@@ -50,21 +50,23 @@ class Doubt(Struct, frozen=True):
     """What is known when a change has to be verified.
 
     `now` is the object as it is, None if it is gone. `settled` says that so much time has passed that whatever Docker
-    may still have been doing is over: only then can an effect be ruled out.
+    may still have been doing is over: only then can an effect be ruled out. `step` is the last that its journal has.
     """
 
     arguments: Mapping[str, object]
     pre_image: PreImage
     now: Record | None
     settled: bool
+    step: str | None = None
 
 
 class Sought(Struct, frozen=True):
-    """What is known of the object of a change that is in doubt."""
+    """What is known of the object of a change that is in doubt. `step` is the last that its journal has."""
 
     command_id: str
     arguments: Mapping[str, object]
     pre_image: PreImage
+    step: str | None = None
 
 
 Finder = Callable[[Docker, Sought, float], Awaitable[Target | None]]
@@ -74,7 +76,8 @@ Finder = Callable[[Docker, Sought, float], Awaitable[Target | None]]
 class Verifier(Struct, frozen=True):
     """How one operation is verified. `settle_seconds` is how long Docker may go on with it after everything broke.
 
-    `find` looks for its object, `resume` does what a PARTIAL change still lacks.
+    `find` looks for its object, `resume` does what a PARTIAL change still lacks. With `journaled` the operation records
+    its steps itself, so that its journal says where to go on.
     """
 
     pre_image: Callable[[Record], PreImage]
@@ -82,3 +85,4 @@ class Verifier(Struct, frozen=True):
     settle_seconds: Callable[[Mapping[str, object], PreImage], float]
     find: Finder
     resume: Runner | None = None
+    journaled: bool = False

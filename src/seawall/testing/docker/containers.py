@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
-from seawall.agent.docker import LogChunk, LogTail
+from seawall.agent.docker import DockerFailure, LogChunk, LogTail
 from seawall.clock import Clock
 from seawall.testing import faults
 from seawall.testing.containers import NEVER, FakeContainer, sample_containers
-from seawall.testing.docker.images import FakeImages
+from seawall.testing.docker.images import FakeImage, FakeImages
 from seawall.testing.docker.networks import FakeNetworks
 from seawall.testing.docker.volumes import FakeVolumes
 from seawall.testing.effects import Work
@@ -17,7 +19,6 @@ from seawall.testing.faults import Latency
 
 _KILLED, _ENDED, _LOST = 137, 143, 255
 _NOT_FOUND, _CONFLICT, _BAD_REQUEST = 404, 409, 400
-_SHORTEST_ID = 4
 
 _Steps = Callable[[Work, FakeContainer], Awaitable[None]]
 
@@ -40,7 +41,10 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
     ) -> None:
         super().__init__(clock, hostname=hostname, latency=latency)
         self._live_restore = live_restore
-        self._containers: dict[str, FakeContainer] = {}
+        self.known_images: set[str] | None = None
+        """The references that containers can be created of; None for any."""
+        self._changed = asyncio.Event()
+        self._names = 0
         for container in sample_containers() if containers is None else containers:
             self.add(container)
 
@@ -65,11 +69,6 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         raise LookupError(f"there is no container {name}")
 
     @property
-    def containers(self) -> list[FakeContainer]:
-        """All of them."""
-        return list(self._containers.values())
-
-    @property
     def effects(self) -> list[tuple[str, str]]:
         """The changes that were carried out to their end: (operation, container id) pairs."""
         return [
@@ -84,7 +83,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         self._end(found, exit_code)
         if found.comes_back:
             found.restarts += 1
-            found.start(self._moment())
+            self._begin(found)
 
     def kill_daemon(self) -> None:
         """The daemon is gone at once, with all that it was doing; its containers live on."""
@@ -101,17 +100,28 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
             elif found.running and not self._live_restore:
                 self._end(found, _KILLED if found.ignores_term else _ENDED)
             if found.state == "exited" and (found.comes_back or found.restart_policy == "always"):
-                found.start(self._moment())
+                # Without its networks it stays as it is.
+                with suppress(DockerFailure):
+                    self._begin(found)
 
     # agent.docker.Containers
 
-    async def container_list(self, *, stopped: bool, timeout_seconds: float) -> list[dict[str, object]]:
+    async def container_list(
+        self,
+        *,
+        stopped: bool,
+        filters: Mapping[str, list[str]] | None = None,
+        timeout_seconds: float,
+    ) -> list[dict[str, object]]:
         """See `Containers.container_list`."""
-        return await self._look(
-            "container_list",
-            lambda: [found.listed() for found in self.containers if stopped or found.running],
-            timeout_seconds,
-        )
+
+        def read() -> list[dict[str, object]]:
+            wanted = filters or {}
+            everything = stopped or "status" in wanted
+            found = [each for each in self.containers if (everything or each.running) and each.fits(wanted)]
+            return [each.listed() for each in found]
+
+        return await self._look("container_list", read, timeout_seconds)
 
     async def container_inspect(self, container: str, *, timeout_seconds: float) -> dict[str, object]:
         """See `Containers.container_inspect`."""
@@ -194,20 +204,165 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
                     _CONFLICT, f"container {found.container_id} is running: stop it first, or use force"
                 )
             del self._containers[found.container_id]
+            self._tell()
             work.done("remove", found.container_id)
 
         await self._change_one("container_remove", container, remove, timeout_seconds)
 
+    async def container_create(
+        self, *, name: str | None, spec: Mapping[str, object], timeout_seconds: float
+    ) -> str:
+        """See `Containers.container_create`."""
+
+        async def create(work: Work) -> str:
+            self._names += 1
+            wanted = name if name is not None else f"nameless_{self._names}"
+            image = str(spec.get("Image", ""))
+            if self.known_images is not None and image not in self.known_images:
+                raise faults.refused(_NOT_FOUND, f"No such image: {image}")
+            if any(other.name == wanted for other in self.containers):
+                raise faults.refused(_CONFLICT, f"the container name {wanted} is already in use")
+            found = FakeContainer.created_by(wanted, spec)
+            if found.removes_itself and found.restart_policy != "no":
+                raise faults.refused(_BAD_REQUEST, "can't create 'AutoRemove' container with restart policy")
+            found.container_id = hashlib.sha256(
+                f"{self._hostname}/{wanted}/created/{self._names}".encode()
+            ).hexdigest()
+            self._ensure_volumes(spec)
+            self.add(found)
+            work.done("create", found.container_id)
+            return found.container_id
+
+        return await self._change("container_create", create, timeout_seconds)
+
+    async def container_configure(
+        self, container: str, *, changes: Mapping[str, object], timeout_seconds: float
+    ) -> None:
+        """See `Containers.container_configure`."""
+
+        async def configure(work: Work, found: FakeContainer) -> None:
+            policy = changes.get("RestartPolicy")
+            if isinstance(policy, Mapping) and found.removes_itself and policy.get("Name") not in ("", "no"):
+                raise faults.refused(
+                    _CONFLICT, "Restart policy cannot be updated because AutoRemove is enabled"
+                )
+            found.configure(changes)
+            work.done("configure", found.container_id)
+
+        await self._change_one("container_configure", container, configure, timeout_seconds)
+
+    async def container_pause(self, container: str, *, timeout_seconds: float) -> None:
+        """See `Containers.container_pause`."""
+
+        async def pause(work: Work, found: FakeContainer) -> None:
+            if not found.running or found.restarting or found.paused:
+                how = "already paused" if found.paused else f"not running ({found.state})"
+                raise faults.refused(_CONFLICT, f"Container {found.container_id} is {how}")
+            found.paused = True
+            work.done("pause", found.container_id)
+
+        await self._change_one("container_pause", container, pause, timeout_seconds)
+
+    async def container_unpause(self, container: str, *, timeout_seconds: float) -> None:
+        """See `Containers.container_unpause`."""
+
+        async def unpause(work: Work, found: FakeContainer) -> None:
+            if not found.paused:
+                raise faults.refused(_CONFLICT, f"Container {found.container_id} is not paused")
+            found.paused = False
+            work.done("unpause", found.container_id)
+
+        await self._change_one("container_unpause", container, unpause, timeout_seconds)
+
+    async def container_wait(self, container: str, *, condition: str, timeout_seconds: float) -> int:
+        """See `Containers.container_wait`."""
+
+        async def wait(_: Work) -> int:
+            found = self._find(container)
+            life = found.finished_at
+            while not self._has_come(found, condition, life):
+                await self._changed.wait()
+            return found.exit_code
+
+        # In a task of the daemon's, so that it ends with its time.
+        return await self._change("container_wait", wait, timeout_seconds)
+
+    async def container_top(
+        self, container: str, *, columns: str, timeout_seconds: float
+    ) -> dict[str, object]:
+        """See `Containers.container_top`."""
+
+        def read() -> dict[str, object]:
+            found = self._running(container)
+            return {"Titles": ["PID", "CMD"], "Processes": [["1", found.image]]}
+
+        return await self._look("container_top", read, timeout_seconds)
+
+    async def container_stats(self, container: str, *, timeout_seconds: float) -> dict[str, object]:
+        """See `Containers.container_stats`."""
+
+        def read() -> dict[str, object]:
+            found = self._find(container)
+            used = 1024**2 if found.running else 0
+            return {
+                "id": found.container_id,
+                "name": f"/{found.name}",
+                "read": self._moment() if found.running else NEVER,
+                "cpu_stats": {
+                    "cpu_usage": {"total_usage": 2_000_000},
+                    "system_cpu_usage": 20_000_000,
+                    "online_cpus": 2,
+                },
+                "precpu_stats": {"cpu_usage": {"total_usage": 1_000_000}, "system_cpu_usage": 10_000_000},
+                "memory_stats": {"usage": used, "limit": 1024**3, "stats": {}} if used else {},
+                "pids_stats": {"current": 1} if used else {},
+                "networks": {"eth0": {"rx_bytes": 10, "tx_bytes": 20}} if used else {},
+                "blkio_stats": {"io_service_bytes_recursive": None},
+            }
+
+        return await self._look("container_stats", read, timeout_seconds)
+
+    async def container_changes(self, container: str, *, timeout_seconds: float) -> list[dict[str, object]]:
+        """See `Containers.container_changes`."""
+
+        def read() -> list[dict[str, object]]:
+            found = self._find(container)
+            return [{"Path": "/tmp", "Kind": 0}] if found.started_at != NEVER else []  # noqa: S108 - a name
+
+        return await self._look("container_changes", read, timeout_seconds)
+
     # What the daemon does
+
+    def _running(self, container: str) -> FakeContainer:
+        found = self._find(container)
+        if not found.running:
+            raise faults.refused(_CONFLICT, f"Container {found.container_id} is not running")
+        return found
+
+    def _has_come(self, found: FakeContainer, condition: str, life: str) -> bool:
+        if condition == "removed":
+            return found.container_id not in self._containers
+        if condition == "next-exit":
+            return found.finished_at != life
+        return not found.running
+
+    def _tell(self) -> None:
+        """Something has changed: whoever waits for it looks again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def _start(self, work: Work, found: FakeContainer) -> None:
         if found.paused:
             raise faults.refused(_CONFLICT, "cannot start a paused container, try unpause instead")
         changed = not found.running
         if changed:
+            self._begin(found)
             found.restarts = 0
-            found.start(self._moment())
         work.done("start", found.container_id, changed=changed)
+
+    def _begin(self, found: FakeContainer) -> None:
+        self._join_networks(found)
+        found.start(self._moment())
 
     async def _stop(self, work: Work, found: FakeContainer, grace_seconds: int) -> None:
         running = found.running
@@ -222,20 +377,16 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
 
     def _end(self, found: FakeContainer, exit_code: int) -> None:
         found.end(self._moment(), exit_code)
+        self._leave_networks(found)
         if found.removes_itself:
             self._containers.pop(found.container_id, None)
+        self._tell()
 
-    def _find(self, container: str) -> FakeContainer:
-        for found in self.containers:
-            if container in (found.name, found.container_id):
-                return found
-        if len(container) >= _SHORTEST_ID:
-            matches = [found for found in self.containers if found.container_id.startswith(container)]
-            if len(matches) == 1:
-                return matches[0]
-            if matches:
-                raise faults.refused(_BAD_REQUEST, f"several containers have ids that begin with {container}")
-        raise faults.refused(_NOT_FOUND, f"No such container: {container}")
+    def _users_of(self, image: FakeImage) -> tuple[list[str], list[str]]:
+        names = {image.image_id, *image.tags, *image.digests}
+        users = [found for found in self.containers if found.image in names]
+        running = [found.container_id for found in users if found.running]
+        return running, [found.container_id for found in users if not found.running]
 
     async def _change_one(
         self, operation: str, container: str, steps: _Steps, timeout_seconds: float

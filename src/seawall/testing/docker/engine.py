@@ -9,8 +9,12 @@ from typing import Any, TypeVar
 from seawall.agent.failure import DockerFailure
 from seawall.clock import Clock
 from seawall.testing import faults
+from seawall.testing.containers import FakeContainer
 from seawall.testing.effects import Effect, Work, executing
 from seawall.testing.faults import Fault, Latency
+
+_NOT_FOUND, _BAD_REQUEST = 404, 400
+_SHORTEST_ID = 4
 
 Answer = TypeVar("Answer")
 
@@ -38,6 +42,7 @@ class FakeEngine:
         self._healed = asyncio.Event()
         self._moments = 0
         self._work: set[asyncio.Future[Any]] = set()
+        self._containers: dict[str, FakeContainer] = {}
 
     def fault(self, fault: Fault) -> None:
         """From now on every call fails this way, until `heal`."""
@@ -63,6 +68,23 @@ class FakeEngine:
         self._moments += 1
         now = self._clock.wall()
         return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond * 1000 + self._moments % 1000:09d}Z"
+
+    @property
+    def containers(self) -> list[FakeContainer]:
+        """All of them."""
+        return list(self._containers.values())
+
+    def _find(self, container: str) -> FakeContainer:
+        for found in self.containers:
+            if container in (found.name, found.container_id):
+                return found
+        if len(container) >= _SHORTEST_ID:
+            matches = [found for found in self.containers if found.container_id.startswith(container)]
+            if len(matches) == 1:
+                return matches[0]
+            if matches:
+                raise faults.refused(_BAD_REQUEST, f"several containers have ids that begin with {container}")
+        raise faults.refused(_NOT_FOUND, f"No such container: {container}")
 
     # How a call goes
 

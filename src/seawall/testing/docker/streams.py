@@ -39,11 +39,11 @@ class FakeStreams(FakeSystem):
             await lines.aclose()
 
     @asynccontextmanager
-    async def container_stats(
+    async def container_figures(
         self, container: str, *, timeout_seconds: float
     ) -> AsyncIterator[AsyncGenerator[bytes]]:
-        """See `Streams.container_stats`."""
-        found = await self._look("container_stats", lambda: self._find(container), timeout_seconds)
+        """See `Streams.container_figures`."""
+        found = await self._look("container_figures", lambda: self._find(container), timeout_seconds)
 
         async def figures() -> AsyncGenerator[bytes]:
             while found.running:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from seawall.clock import Clock
 from seawall.testing.containers import FakeContainer, host_info
-from seawall.testing.docker.containers import FakeContainers
+from seawall.testing.docker.executions import FakeExecutions
 from seawall.testing.faults import Latency
 
 
-class FakeSystem(FakeContainers):
+class FakeSystem(FakeExecutions):
     """`agent.docker.system.System` in memory."""
 
     def __init__(
