@@ -20,6 +20,7 @@ from seawall.wire.messages import (
     Acknowledge,
     Cancel,
     Challenge,
+    CloseStream,
     Complaint,
     Completed,
     Execute,
@@ -27,8 +28,11 @@ from seawall.wire.messages import (
     FromController,
     Goodbye,
     Hello,
+    OpenStream,
     Ping,
     Started,
+    StreamCredit,
+    StreamInput,
     Welcome,
 )
 from seawall.wire.session import ProtocolError, Session, SessionState, common_protocol
@@ -126,6 +130,8 @@ class AgentSession:
             return await asyncio.shield(self._ended)
         finally:
             self._watch.cancel()
+            if self.epoch is not None:
+                self._worker.streams.detach()
             for part in parts:
                 part.cancel()
             await asyncio.wait(parts)
@@ -225,6 +231,8 @@ class AgentSession:
                 self._worker.acknowledge(message)
             case Cancel():
                 self._worker.cancel(message)
+            case OpenStream() | StreamCredit() | StreamInput() | CloseStream():
+                self._worker.streams.hear(message)
             case Ping():
                 # Another controller's clock tells nothing of this one's frames.
                 if message.epoch == self.epoch:
@@ -307,6 +315,7 @@ class AgentSession:
         if not self.opened.done():
             self.opened.set_result(None)
         if self.open:
+            self._worker.streams.attach(self._filled.set)
             self._worker.resend()
 
     def _complain(self, complaint: Complaint) -> None:
@@ -321,7 +330,14 @@ class AgentSession:
                 self._outbox.popleft()
             self._written.set()
             self._filled.clear()
-            if not self._outbox:
+            chunk = self._worker.streams.next_message() if self.open else None
+            if chunk is not None:
+                # One at a time: whatever is to be said meanwhile goes before the next.
+                self._session.move(chunk)
+                await self._socket.send(encode_message(chunk))
+                # A socket that takes all at once would let nobody else have a turn for a whole window.
+                await asyncio.sleep(0)
+            elif not self._outbox:
                 await self._filled.wait()
 
 

@@ -287,6 +287,7 @@ class Handshakes(SessionSupport):
         self._newest[record.agent_id] = (instance, greeting.connected_at)
         self.fleet.learn(record)
         replaced = self.fleet.attach(session)
+        self.streams.connected(session)
         if replaced is not None:
             retry = _REPLACED_RETRY_SECONDS * (1 + self.clock.dice())
             self.spawn(replaced.close("another session of this agent was opened", retry))

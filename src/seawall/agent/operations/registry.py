@@ -54,9 +54,6 @@ VERIFIERS: dict[str, Verifier] = {
     **images.VERIFIERS,
     **network_verifiers.VERIFIERS,
     **volume_verifiers.VERIFIERS,
-    **compose.VERIFIERS,
-    **networks.VERIFIERS,
-    **volumes.VERIFIERS,
     **compose_verifiers.VERIFIERS,
 }
 """A change that has none is OPAQUE: once it may have begun, nothing on the host tells what became of it."""
