@@ -103,6 +103,12 @@ def test_a_copy_of_a_lost_ledger_that_comes_back_too_late() -> None:
     assert broken(tale.healed().ended(300.0)) == []
 
 
+def test_a_copy_of_a_lost_ledger_that_finds_out_too_late_what_became_of_a_command() -> None:
+    tale = Tale().accepted().frame(Place.AGENT, 1).effect().fault(FaultKind.LEDGER_LOST, Place.AGENT)
+    tale.result(CommandErrorCode.OUTCOME_UNKNOWN, agent="", digest="").committed(UNKNOWN)
+    assert broken(tale.done().acknowledged().healed().ended(300.0)) == []
+
+
 def test_a_restored_controller_that_imports_what_it_forgot() -> None:
     tale = Tale().opened(1).accepted(key="k1").effect().done().restored(0).not_found().opened(2, term=9)
     tale.accepted(imported=True, sequence=1).result().committed(CommandState.SUCCEEDED).acknowledged()
