@@ -41,8 +41,8 @@ def _check_committed(record: Record, story: Story, row: LedgerDone) -> Iterator[
         _same(earlier, last) and record.ledger_lost(row.agent, earlier, row.order) for earlier in story.done
     ):
         return  # an older copy of the ledger came to another conclusion
-    if last is not None and last.order < row.order and _lost_for_good(record, story, row, last):
-        return  # its ledger was lost, which settled it; a copy that knows of it comes too late
+    if last is not None and _lost_for_good(record, story, row, last):
+        return  # its ledger was lost, which settles it; what a copy of it knows makes no difference
     now = current_state(record, story, record.ends_at)
     gone = _row_is_gone(record, story, row)
     if gone and (now is None or now.state is CommandState.UNKNOWN):
@@ -57,13 +57,13 @@ def _check_committed(record: Record, story: Story, row: LedgerDone) -> Iterator[
 
 def _lost_for_good(record: Record, story: Story, row: LedgerDone, last: ResultCommitted) -> bool:
     """Whether the controller gave up on a lost ledger, and this row is from a copy of it: that came later, or it is in
-    the place of the ledger since, and knows of the command because that was on the host already."""
+    the place of the ledger since, and knows of the command because it had come to the host before."""
     agent = row.agent
     gave_up = last.code is CommandErrorCode.OUTCOME_UNKNOWN and not last.agent
     if not gave_up or not any(record.ledger_lost(agent, accept, last.order) for accept in story.accepts[:1]):
         return False
     return record.ledger_lost(agent, last, row.order) or any(
-        record.ledger_lost(agent, frame, last.order)
+        record.ledger_lost(agent, frame, min(last.order, row.order))
         for frame in record.of(FrameTaken)
         if frame.taker is Place.AGENT and frame.agent == agent and frame.command_id == story.command_id
     )
