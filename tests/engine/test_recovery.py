@@ -23,7 +23,7 @@ from seawall.storage.command_rows import CommandRow, command_row
 from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
 from tests.engine.dispatch_plane import CHANGE, HOST, READ, by_question, failing, ledger, running
-from tests.storage.backends import attempt, command
+from tests.storage.backends import BusyStore, attempt, command
 
 pytestmark = pytest.mark.asyncio
 
@@ -182,7 +182,7 @@ async def test_a_result_that_comes_while_its_agent_is_taken_up_does_no_harm(tmp_
             assert (1, 2) in session.acknowledged or (2, 2) in session.acknowledged
 
 
-class LateReader(SqliteStore):
+class LateReader(BusyStore):
     """What it has read of an agent's open commands it hands out when `go_on` is done."""
 
     def __init__(self, *parts: Any, **more: Any) -> None:
@@ -219,7 +219,7 @@ async def test_a_result_that_comes_in_the_very_turn_in_which_its_agent_is_taken_
         assert after.dispatcher.open_commands(HOST) == 0
 
 
-class LateFinisher(SqliteStore):
+class LateFinisher(BusyStore):
     """Writes down no end before `go_on` is set."""
 
     def __init__(self, *parts: Any, **more: Any) -> None:
