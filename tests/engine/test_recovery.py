@@ -16,14 +16,14 @@ import pytest
 
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
-from seawall.core.errors import CommandErrorCode
+from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.engine.backlog import WARM_UP_SECONDS
 from seawall.engine.records import CommandRecord
 from seawall.storage.command_rows import CommandRow, command_row
 from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
-from tests.engine.dispatch_plane import CHANGE, HOST, READ, by_question, ledger, running
-from tests.storage.backends import attempt, command
+from tests.engine.dispatch_plane import CHANGE, HOST, READ, by_question, failing, ledger, running
+from tests.storage.backends import BusyStore, attempt, command
 
 pytestmark = pytest.mark.asyncio
 
@@ -182,7 +182,7 @@ async def test_a_result_that_comes_while_its_agent_is_taken_up_does_no_harm(tmp_
             assert (1, 2) in session.acknowledged or (2, 2) in session.acknowledged
 
 
-class LateReader(SqliteStore):
+class LateReader(BusyStore):
     """What it has read of an agent's open commands it hands out when `go_on` is done."""
 
     def __init__(self, *parts: Any, **more: Any) -> None:
@@ -217,6 +217,37 @@ async def test_a_result_that_comes_in_the_very_turn_in_which_its_agent_is_taken_
         await after.settle()
         assert [command_id for command_id, _ in session.reached if command_id == sent] == []
         assert after.dispatcher.open_commands(HOST) == 0
+
+
+class LateFinisher(BusyStore):
+    """Writes down no end before `go_on` is set."""
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self.go_on = asyncio.Event()
+
+    async def finish(self, record: CommandRecord, *more: Any) -> bool:
+        await self.go_on.wait()
+        return await super().finish(record, *more)
+
+
+async def test_the_next_change_of_a_container_goes_when_the_end_of_the_one_before_is_durable(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, stores=LateFinisher) as plane:
+        session, store = (
+            plane.attach(failing(CommandErrorCode.DOCKER_ERROR, Circumstance.NOT_APPLIED)),
+            plane.store,
+        )
+        assert isinstance(store, LateFinisher)
+        once = msgspec.structs.replace(CHANGE, max_attempts=1)
+        first, second = [await plane.commands.accept(once) for _ in range(2)]
+        await plane.reached(session, 1)
+        await plane.settle()
+        assert session.reached == [(first.command_id, 1)], "a crash now would have it begun after the other"
+        store.go_on.set()
+        await plane.finished(second)
+        assert session.reached == [(first.command_id, 1), (second.command_id, 1)]
 
 
 async def test_a_command_that_is_over_by_the_time_it_would_be_sent_is_left_as_it_is(tmp_path: Path) -> None:

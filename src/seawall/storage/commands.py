@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
-from sqlalchemy import Select, bindparam, case, insert, literal_column, null, select, update
+from sqlalchemy import Select, bindparam, case, insert, literal_column, null, select, true, update
 
 from seawall.core.command import CommandState
 from seawall.engine.records import AttemptRecord, CommandRecord, DecisionRecord, Unsettled
@@ -108,9 +108,9 @@ _SETTLE = Statement(
     [*_END, "resolved_by", "resolution"],
 )
 _RUNNING = Statement(
-    update(commands).where(
-        _this_command, commands.c.state == literal_column(f"'{CommandState.DISPATCHED.value}'")
-    ),
+    update(commands)
+    .where(_this_command, commands.c.state == literal_column(f"'{CommandState.DISPATCHED.value}'"))
+    .values(begun=true()),
     ["state"],
 )
 _COMMAND = Statement(_commands.where(_this_command))
