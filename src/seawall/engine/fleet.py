@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 from seawall.clock import Clock
@@ -17,6 +18,7 @@ from seawall.core.pace import Pace
 from seawall.engine.drive import Slot
 from seawall.engine.ports import Subscriber
 from seawall.engine.records import AgentRecord
+from seawall.engine.secrets import SecretLost, Vault, opened
 from seawall.wire.messages import Origin
 
 
@@ -113,6 +115,8 @@ class Fleet:
     ) -> None:
         self.pace = pace
         """How fast what has waited for its agents goes out; None lets all of it go at once."""
+        self.vault: Vault | None = None
+        """Opens the secrets of commands when they are sent."""
         self._guards = guards
         self._clock = clock
         self._emit = emit
@@ -202,6 +206,13 @@ class Fleet:
                 f"Agent {command.agent_id} disconnected before the command could be sent",
                 circumstance=Circumstance.NOT_SENT,
             )
+        if self.vault is not None and not attempt.asks:
+            try:
+                arguments = opened(command.operation, command.arguments, command.command_id, self.vault)
+            except SecretLost as error:
+                return Outcome(CommandErrorCode.INVALID_ARGUMENT, str(error))
+            if arguments != command.arguments:
+                command = msgspec.structs.replace(command, arguments=arguments)
         return await session.exchange(command, attempt)
 
     async def connected(self, agent_id: str, until: float) -> None:
