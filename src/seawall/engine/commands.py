@@ -212,6 +212,8 @@ class Commands:
     def _new_record(self, request: CommandRequest, operation: Operation, agent: AgentRecord) -> CommandRecord:
         arguments = check_arguments(operation, request.arguments)
         policy = self._dispatcher.policies.of(operation)
+        if policy.mirror is not None:
+            arguments.setdefault("mirror", policy.mirror)
         default_timeout = policy.timeout_seconds + operation.grace_seconds(arguments)
         timeout = _within("timeout_seconds", request.timeout_seconds, default_timeout, MAX_TIMEOUT_SECONDS)
         attempts = request.max_attempts if request.max_attempts is not None else policy.retry.max_attempts
