@@ -18,6 +18,7 @@ from seawall.agent.docker import AioDocker, Docker, DockerAddressError, DockerFa
 from seawall.agent.identity import AgentIdentity, IdentityError
 from seawall.agent.ledger import LEDGER_FILE, Ledger, LedgerDamaged, LedgerFailed
 from seawall.agent.link import AgentLink, AgentRevoked
+from seawall.agent.registries import reaches
 from seawall.agent.session import HostFacts
 from seawall.agent.worker import Worker
 from seawall.clock import Clock, SystemClock
@@ -107,7 +108,9 @@ async def _serve(
         return HostFacts(version, hostname, await _docker_version(docker), simulated)
 
     link = AgentLink(identity, clock, describe, on_connected)
-    worker = Worker(docker, clock, link.send, ledger=ledger, version=version, disk_space=disk_space)
+    worker = Worker(
+        docker, clock, link.send, ledger=ledger, version=version, disk_space=disk_space, reach=reaches
+    )
     running = asyncio.create_task(link.run(worker), name=f"agent {identity.name}")
     stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")
     try:

@@ -333,8 +333,9 @@ class GatewaySession:
         signs.docker = signs.docker if pong.docker is None else pong.docker
         if vitals is None:
             return
-        signs.free_bytes, signs.total_bytes = vitals.free_bytes, vitals.total_bytes
-        signs.longest_running_seconds = vitals.longest_running_seconds
+        if signs.take(vitals):
+            reason = "the registries that the host used lately answer it"
+            self._support.fleet.heard(self.agent_id, Domain.REGISTRY, reason)
         there = moment_from(vitals.now)
         if there is not None:
             # It was read there about half way between ping and pong.

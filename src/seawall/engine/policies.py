@@ -54,7 +54,10 @@ class OperationPolicy(Struct, frozen=True):
 
 
 class Limit(Struct, frozen=True):
-    """What a value must be: of this kind, from `low` to `high`, one of the `choices`, or by the `pattern` (in `words`)."""
+    """What a value must be: of this kind, from `low` to `high`, one of the `choices`, or as `pattern` says.
+
+    `words` tell the pattern.
+    """
 
     kind: type
     low: float = -math.inf
