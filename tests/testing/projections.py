@@ -24,7 +24,7 @@ from seawall.testing.docker import FakeDocker
 IMAGE = "busybox:latest"
 SECONDS = 60.0
 
-_LATE_SECONDS, _AGAIN_SECONDS = 5.0, 0.05
+_LATE_SECONDS, _AGAIN_SECONDS = 5.0, 0.02
 _FEWEST_STEPS, _MOST_STEPS = 6, 10
 _BLOCK = 64  # how many sequences share the second byte of their subnets
 
@@ -51,7 +51,7 @@ class Names:
         self.networks = [f"{self.prefix}left", f"{self.prefix}right"]
         self.volumes = [f"{self.prefix}data", f"{self.prefix}logs"]
         self.images = [f"{self.prefix}app:1", f"{self.prefix}app:2"]
-        base = f"10.{seed // _BLOCK % 250 + 1}"
+        base = f"10.{seed // _BLOCK % 100 + 101}"
         self.subnets = [f"{base}.{seed % _BLOCK * 4 + number}.0/24" for number in range(2)]
 
 
@@ -272,17 +272,18 @@ async def differences(fake: FakeDocker, real: Docker, seed: int) -> str | None:
         command_id = f"{names.prefix}{number}"
         told.append(f"  {step}")
         expected = await perform(fake, step, command_id)
-        for container in fake.containers:
-            container.ignores_term = True  # `sleep`, as process 1
         found = await perform(real, step, command_id)
+        for container in [*fake.containers, *(real.containers if isinstance(real, FakeDocker) else [])]:
+            container.ignores_term = True  # `sleep`, as process 1
         if expected != found:
             return "\n".join([*told, f"    fake answers {expected}", f"    real answers {found}"])
         shown = await projection(fake, names)
-        last_moment = time.monotonic() + _LATE_SECONDS
+        # Docker removes some things after its answer.
+        last_moment = time.monotonic() + (0.0 if isinstance(real, FakeDocker) else _LATE_SECONDS)
         while (seen := await projection(real, names)) != shown:
             if time.monotonic() > last_moment:
                 break
-            await asyncio.sleep(_AGAIN_SECONDS)  # Docker removes some things after its answer
+            await asyncio.sleep(_AGAIN_SECONDS)
         if seen != shown:
             return "\n".join([*told, *_unlike(shown, seen)])
     return None
