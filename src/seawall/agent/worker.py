@@ -202,7 +202,10 @@ class Worker:
         if order is None:
             return
         try:
-            job.slot = await self._admission.wait(job)
+            if order.operation.waits:
+                job.grace_until = job.answer_at
+            else:
+                job.slot = await self._admission.wait(job)
             job.phase, job.begun_at = Phase.BEGUN, self._clock.now()
             timeout_seconds = max(job.answer_at - job.begun_at, 0.0)
             response = await order.runner(

@@ -168,7 +168,7 @@ CONTAINER_WAIT = Operation(
     lane=Lane.BULK,
     role=Role.VIEWER,
     timeout_seconds=3600.0,
-    touches_docker=False,
+    waits=True,
 )
 CONTAINER_TOP = Operation(
     "container_top",

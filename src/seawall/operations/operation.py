@@ -61,7 +61,8 @@ class Operation(Struct, frozen=True):
     that says which container is meant, so that changes to one container never overlap; `grace` names the argument whose
     seconds the host may take on top of the timeout. `supported=False` reserves a name that this version answers with a
     clean refusal. `touches_registry` says that an image's registry has to be reached from the host. `check` finds what
-    the arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one.
+    the arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one. One that
+    `waits` lasts until something happens on the host: it takes no worker's place meanwhile, and isn't hung.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Operation(Struct, frozen=True):
     grace: str | None = None
     supported: bool = True
     check: Callable[[Mapping[str, object]], list[str]] | None = None
+    waits: bool = False
 
     @property
     def noun(self) -> str:
