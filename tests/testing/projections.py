@@ -26,6 +26,7 @@ SECONDS = 60.0
 
 _LATE_SECONDS, _AGAIN_SECONDS = 5.0, 0.02
 _FEWEST_STEPS, _MOST_STEPS = 6, 10
+_SENSIBLE = 0.85
 _BLOCK = 64  # how many sequences share the second byte of their subnets
 
 Projection = dict[str, object]
@@ -54,27 +55,43 @@ class Names:
         base = f"10.{seed // _BLOCK % 100 + 101}"
         self.subnets = [f"{base}.{seed % _BLOCK * 4 + number}.0/24" for number in range(2)]
 
+    def container(self, dice: random.Random) -> str:
+        """Mostly the first one, so that steps meet what earlier ones have made."""
+        return dice.choices(self.containers, (4, 1))[0]
+
+    def network(self, dice: random.Random) -> str:
+        """One of ours, or of Docker's own."""
+        return dice.choices([*self.networks, "none", "host"], (8, 8, 1, 1))[0]
+
+    def subnet(self, dice: random.Random, network: str) -> str:
+        """Mostly the one that is meant for the network."""
+        own = self.networks.index(network) if network in self.networks else 0
+        return self.subnets[own if dice.random() < _SENSIBLE else 1 - own]
+
 
 Maker = Callable[[random.Random, Names], Step]
 
 
 def _container(operation: str, **arguments: object) -> Maker:
-    return lambda dice, names: Step(operation, {"container": dice.choice(names.containers), **arguments})
+    return lambda dice, names: Step(operation, {"container": names.container(dice), **arguments})
 
 
 def _create(operation: str) -> Maker:
     def make(dice: random.Random, names: Names) -> Step:
         arguments: dict[str, object] = {
-            "image": names.images[0] if dice.random() < 0.9 else names.images[1],
-            "name": dice.choice(names.containers),
+            "image": names.images[0] if dice.random() < 0.95 else names.images[1],
+            "name": names.container(dice),
             "command": ["sleep", "600"],
         }
-        place = dice.choice(["none", "none", "host", "network", "two"])
+        place = dice.choices(["none", "host", "one", "other", "both"], (2, 1, 12, 1, 2))[0]
         if place in ("none", "host"):
             arguments["network_mode"] = place
         else:
-            count = 1 if place == "network" else 2
-            arguments["networks"] = names.networks[:count] if dice.random() < 0.9 else names.networks[-1:]
+            arguments["networks"] = {
+                "one": names.networks[:1],
+                "other": names.networks[1:],
+                "both": names.networks,
+            }[place]
         if dice.random() < 0.4:
             arguments["volumes"] = [f"{dice.choice(names.volumes)}:/data{dice.choice(['', ':ro'])}"]
         if dice.random() < 0.4:
@@ -91,7 +108,7 @@ def _create(operation: str) -> Maker:
 
 
 def _rename(dice: random.Random, names: Names) -> Step:
-    container = dice.choice(names.containers)
+    container = names.container(dice)
     return Step("container_rename", {"container": container, "name": dice.choice(names.containers)})
 
 
@@ -104,19 +121,19 @@ def _limits(dice: random.Random, names: Names) -> Step:
         {"restart": "no"},
         {"cpu_shares": 512},
     ]
-    return Step("container_set_limits", {"container": dice.choice(names.containers), **dice.choice(wanted)})
+    return Step("container_set_limits", {"container": names.container(dice), **dice.choice(wanted)})
 
 
 def _network_create(dice: random.Random, names: Names) -> Step:
-    arguments: dict[str, object] = {"name": dice.choice(names.networks)}
-    subnet = dice.choice(names.subnets)
+    name = dice.choice(names.networks)
     # Docker has few subnets of its own to choose from, and all sequences share them.
-    arguments["subnet"] = subnet
+    subnet = names.subnet(dice, name)
+    arguments: dict[str, object] = {"name": name, "subnet": subnet}
     if dice.random() < 0.3:
         arguments["gateway"] = subnet.replace(".0/24", dice.choice([".1", ".254"]))
     if dice.random() < 0.3:
         arguments["internal"] = True
-    if dice.random() < 0.2:
+    if dice.random() < 0.1:
         arguments["driver"] = "no-such-driver"
     if dice.random() < 0.3:
         arguments["labels"] = {"tier": "net"}
@@ -124,20 +141,19 @@ def _network_create(dice: random.Random, names: Names) -> Step:
 
 
 def _connect(dice: random.Random, names: Names) -> Step:
-    arguments: dict[str, object] = {
-        "container": dice.choice(names.containers),
-        "network": dice.choice([*names.networks, *names.networks, "none", "host"]),
-    }
-    if dice.random() < 0.4:
+    network = names.network(dice)
+    arguments: dict[str, object] = {"container": names.container(dice), "network": network}
+    if dice.random() < 0.3:
         arguments["aliases"] = [dice.choice(["web", "db"])]
-    if dice.random() < 0.4:
-        arguments["address"] = dice.choice(names.subnets).replace(".0/24", f".{dice.choice([1, 77])}")
+    if dice.random() < 0.3:
+        last = dice.choices([77, 1], (4, 1))[0]
+        arguments["address"] = names.subnet(dice, network).replace(".0/24", f".{last}")
     return Step("network_connect", arguments)
 
 
 def _disconnect(dice: random.Random, names: Names) -> Step:
-    network = dice.choice([*names.networks, *names.networks, "none", "host"])
-    return Step("network_disconnect", {"container": dice.choice(names.containers), "network": network})
+    network = names.network(dice)
+    return Step("network_disconnect", {"container": names.container(dice), "network": network})
 
 
 def _network_remove(dice: random.Random, names: Names) -> Step:
@@ -179,8 +195,8 @@ def _image_remove(dice: random.Random, names: Names) -> Step:
 
 
 _MAKERS: list[tuple[Maker, int]] = [
-    (_create("container_create"), 5),
-    (_create("container_run"), 5),
+    (_create("container_create"), 3),
+    (_create("container_run"), 3),
     (_container("container_start"), 6),
     (_container("container_stop", grace_seconds=0), 4),
     (_container("container_restart", grace_seconds=0), 2),
@@ -194,10 +210,10 @@ _MAKERS: list[tuple[Maker, int]] = [
     (_container("container_remove", force=True), 2),
     (_image_tag, 3),
     (_image_remove, 3),
-    (_network_create, 6),
+    (_network_create, 3),
     (_network_remove, 4),
-    (_connect, 7),
-    (_disconnect, 4),
+    (_connect, 8),
+    (_disconnect, 5),
     (_volume_create, 5),
     (_volume_remove, 4),
     (_volume_prune, 1),
@@ -209,9 +225,10 @@ def sequence_of(seed: int) -> list[Step]:
     dice, names = random.Random(seed), Names(seed)
     makers, weights = zip(*_MAKERS, strict=True)
     first = [Step("image_tag", {"image": IMAGE, "reference": names.images[0]})]
-    if dice.random() < 0.5:
-        first.append(Step("network_create", {"name": names.networks[0], "subnet": names.subnets[0]}))
-    first.append(_create(dice.choice(["container_create", "container_run"]))(dice, names))
+    for number in range(dice.choices([0, 1, 2], (1, 4, 6))[0]):
+        subnet = {"name": names.networks[number], "subnet": names.subnets[number]}
+        first.append(Step("network_create", subnet))
+    first.append(_create(dice.choice(["container_create", "container_run", "container_run"]))(dice, names))
     count = dice.randint(_FEWEST_STEPS, _MOST_STEPS) - len(first)
     return first + [maker(dice, names) for maker in dice.choices(makers, weights, k=count)]
 
