@@ -33,6 +33,9 @@ async def test_random_sequences_show_the_same_on_the_fake_and_on_the_real_docker
         async with room:
             try:
                 difference = await differences(FakeDocker(FakeClock(), []), real, seed)
+            except Exception as error:
+                error.add_note(f"in the sequence of seed {seed}")
+                raise
             finally:
                 await clean_up(real, seed)
             if difference is not None:

@@ -160,6 +160,11 @@ def _network_remove(dice: random.Random, names: Names) -> Step:
     return Step("network_remove", {"network": dice.choice([*names.networks, *names.networks, "host"])})
 
 
+def _network_prune(dice: random.Random, names: Names) -> Step:
+    # The ids are Docker's: `perform` takes them from a plan.
+    return Step("network_prune", {"ids": names.prefix})
+
+
 def _volume_create(dice: random.Random, names: Names) -> Step:
     arguments: dict[str, object] = {"name": dice.choice(names.volumes)}
     if dice.random() < 0.3:
@@ -212,6 +217,7 @@ _MAKERS: list[tuple[Maker, int]] = [
     (_image_remove, 3),
     (_network_create, 3),
     (_network_remove, 4),
+    (_network_prune, 1),
     (_connect, 8),
     (_disconnect, 5),
     (_volume_create, 5),
@@ -236,8 +242,11 @@ def sequence_of(seed: int) -> list[Step]:
 async def perform(docker: Docker, step: Step, command_id: str) -> object:
     """Do it as the agent does; what came of it, without ids and times: how it was refused, or what was answered."""
     declared = OPERATIONS[step.operation]
+    given = step.arguments
     try:
-        arguments = check_arguments(declared, step.arguments)
+        if step.operation == "network_prune":
+            given = {"ids": await _planned(docker, str(given["ids"]))}
+        arguments = check_arguments(declared, given)
         resolver = RESOLVERS.get(step.operation)
         target = await resolver(docker, arguments, SECONDS) if resolver is not None else None
         response = await RUNNERS[step.operation](
@@ -319,6 +328,13 @@ async def clean_up(docker: Docker, seed: int) -> None:
         await _anyhow(docker.image_remove(image, force=False, prune=True, timeout_seconds=SECONDS))
 
 
+async def _planned(docker: Docker, prefix: str) -> list[str]:
+    """The ids of the unused networks of a sequence."""
+    plan = await RUNNERS["network_prune_plan"](Execution(docker, "", {}, SECONDS, _quiet))
+    unused = plan["networks"] if isinstance(plan, dict) else []
+    return [str(network["id"]) for network in unused if network["name"].startswith(prefix)]
+
+
 async def _anyhow(removal: Awaitable[object]) -> None:
     with suppress(DockerFailure):
         await removal
@@ -333,6 +349,7 @@ def _answered(response: object) -> object:
     if not isinstance(response, dict):
         return type(response).__name__
     told = {key: response[key] for key in ("changed", "name") if key in response}
+    told |= {key: len(response[key]) for key in ("removed", "kept") if key in response}
     return [sorted(response), told]
 
 
