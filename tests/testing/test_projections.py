@@ -6,7 +6,8 @@ import pytest
 
 from seawall.testing.clock import FakeClock
 from seawall.testing.docker import FakeDocker
-from tests.testing.projections import clean_up, differences, sequence_of
+from tests.testing.projections import clean_up, differences
+from tests.testing.sequences import sequence_of
 
 pytestmark = pytest.mark.asyncio
 
