@@ -10,6 +10,8 @@ import pytest
 import pytest_asyncio
 
 from seawall.agent.local_policy import Level, LocalPolicy, Rules
+from seawall.agent.operations.registry import VERIFIERS
+from seawall.agent.operations.verification import Doubt, Finding, Sought, Verdict
 from tests.system.engine import IMAGE, Engine
 from tests.system.worker_on_docker import Host, host_on
 
@@ -251,6 +253,34 @@ async def test_a_command_that_writes_too_much_is_cut_off_and_says_so(host: Host)
     await run(host, "web")
     ran = await host.do("container_exec", container="web", command=["seq", "1", "400000"])
     assert (ran["truncated"], len(str(ran["stdout"])), ran["exit_code"]) == (True, 1024 * 1024, 0)
+
+
+async def test_a_process_in_doubt_is_told_by_docker(host: Host) -> None:
+    container = await run(host, "web")
+    verifier = VERIFIERS["container_exec"]
+
+    async def found(exec_id: str | None) -> Finding:
+        sought = Sought("command", {}, {}, exec_id)
+        target = await verifier.find(host.docker, sought, 10)
+        now = target.record if target is not None else None
+        return verifier.verify(Doubt({}, {}, now, settled=True, step=exec_id))
+
+    spec = {"Cmd": ["sh", "-c", "exit 5"], "AttachStdout": True}
+    exec_id = await host.docker.exec_create(container, spec=spec, timeout_seconds=10)
+    assert (await found(None)).verdict is Verdict.NOT_APPLIED
+    assert (await found(exec_id)).verdict is Verdict.NOT_APPLIED
+    await host.docker.exec_start(exec_id, timeout_seconds=10)
+    finding = await found(exec_id)
+    assert (finding.verdict, cast("dict[str, object]", finding.response)["exit_code"]) == (Verdict.APPLIED, 5)
+    assert (await found("f" * 64)).verdict is Verdict.UNKNOWABLE
+
+
+async def test_a_program_that_is_not_there_has_the_shells_exit_code(host: Host) -> None:
+    await run(host, "web")
+    answer = await host.ask("container_exec", container="web", command=["/no/such/program"])
+    assert isinstance(answer.response, dict), answer
+    assert answer.response["exit_code"] in (126, 127)
+    assert "no such file" in str(answer.response["stdout"])
 
 
 async def test_a_command_needs_a_running_container(host: Host) -> None:
