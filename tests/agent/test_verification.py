@@ -198,4 +198,6 @@ def test_a_change_has_settled_when_its_grace_and_a_little_more_is_over(
 
 def test_what_is_partly_done_can_be_resumed() -> None:
     partly = {case.operation for case in CASES if case.verdict is Verdict.PARTIAL}
-    assert partly == {name for name, verifier in VERIFIERS.items() if verifier.resume is not None}
+    resumable = {name for name, verifier in VERIFIERS.items() if verifier.resume is not None}
+    # The others are in files of their own.
+    assert partly == {name for name in resumable if name in {case.operation for case in CASES}}
