@@ -176,14 +176,17 @@ async def test_services_that_are_not_there_are_refused_by_name() -> None:
 
 @pytest.mark.asyncio
 async def test_only_the_containers_of_a_project_are_looked_at_and_restarted() -> None:
-    web = labelled("shop_web_1", "web")
-    docker = ComposingDocker(web, labelled("shop_db_1", "db"))
-    assert (await run(docker, "compose_ps"))["services"] == {
+    docker = ComposingDocker(labelled("shop_web_1", "web"), labelled("shop_db_1", "db"))
+    standing = await run(docker, "compose_ps")
+    assert standing["services"] == {
         "db": {"running": 1, "containers": 1},
         "web": {"running": 1, "containers": 1},
     }
+    found = standing["containers"]
+    assert isinstance(found, list)
+    ids = {container["container"]: container["id"] for container in found}
     await run(docker, "compose_restart", services=["web"], grace_seconds=0)
-    assert {effect.container_id for effect in docker.history} == {web.id}
+    assert {effect.container_id for effect in docker.history} == {ids["shop_web_1"]}
 
 
 @pytest.mark.asyncio
