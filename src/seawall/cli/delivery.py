@@ -145,10 +145,10 @@ def _conclude(endings: list[Ending], work: Work, manner: Manner, form: Form) -> 
     elif form is Form.PERSON and manner.follow:
         results.print_responses(endings, work, plural=manner.several)
         if len(endings) > 1:
-            (tell if _is_read(work) else say)(results.summary(endings))
+            (tell if _answers(work) else say)(results.summary(endings))
     elif form is Form.PERSON:
         results.print_accepted(endings, plural=manner.several)
-    raise typer.Exit(worst(ending.exit_code for ending in endings))
+    raise typer.Exit(worst(results.exit_code(ending) for ending in endings))
 
 
 def _plans(context: typer.Context, selector: Selector, plan: Plan, manner: Manner) -> list[Ending]:
@@ -167,8 +167,8 @@ async def _delivered(
 async def _performed(
     client: Client, hosts: list[Agent], work: Work, manner: Manner, form: Form
 ) -> list[Ending]:
-    beside = form is Form.RECORD or _is_read(work) or not manner.follow
-    with _reporter(len(hosts), form, beside=beside, quiet=_is_read(work)) as reporter:
+    beside = form is Form.RECORD or _answers(work) or not manner.follow
+    with _reporter(len(hosts), form, beside=beside, quiet=_answers(work)) as reporter:
         return await perform(client, SystemClock(), hosts, work, manner, reporter)
 
 
@@ -183,9 +183,10 @@ def _reporter(hosts: int, form: Form, *, beside: bool, quiet: bool) -> Reporter:
     return LineReporter(tell if beside else say, plural=hosts > 1, quiet=quiet)
 
 
-def _is_read(work: Work) -> bool:
+def _answers(work: Work) -> bool:
+    """Whether what a person wants is the answer, and how it came about is beside that."""
     operation = OPERATIONS.get(work.operation)
-    return operation is not None and not operation.changes
+    return operation is not None and (not operation.changes or operation.name == "container_exec")
 
 
 _SIGNATURE = inspect.signature(_deliver, eval_str=True)
