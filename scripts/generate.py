@@ -70,7 +70,7 @@ def _module(noun: str, plural: str, *, asynchronous: bool) -> str:
     methods = [
         _method(operation, asynchronous=asynchronous)
         for operation in OPERATIONS.values()
-        if operation.noun == noun and operation.supported and getattr(operation, "command", True)
+        if operation.noun == noun and operation.supported and operation.command
     ]
     body = "\n".join(methods)
     collections = [kind for kind in ("Mapping", "Sequence") if f"{kind}[" in body]

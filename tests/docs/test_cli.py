@@ -45,7 +45,7 @@ def commands(command: object, words: str) -> Iterator[tuple[str, Command]]:
 def options(command: Command) -> set[str]:
     # Arguments are always shown.
     shown = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
-    return {option for each in shown for option in each.opts}
+    return {option for each in shown for option in each.opts if option.startswith("--")}
 
 
 NOUNS_OF_HOSTS = tuple(f"seawall {noun} " for noun in NOUNS)

@@ -105,6 +105,29 @@ class Verification:
         image = verifier.pre_image(target.record) if verifier is not None else {}
         return {**image, "id": target.object_id}
 
+    def execution(
+        self,
+        entry: Entry,
+        arguments: Mapping[str, object],
+        timeout_seconds: float,
+        progress: Report,
+        target: Target | None,
+        pre_image: PreImage,
+    ) -> Execution:
+        """What the runner of a change is given that is in the ledger."""
+        return Execution(
+            self._docker,
+            entry.command_id,
+            arguments,
+            timeout_seconds,
+            progress,
+            target,
+            self._ledger.journal(entry.command_id),
+            self._policy,
+            pre_image,
+            self._clock,
+        )
+
     async def decide(self, case: Case) -> Outcome:
         """Wait for the truth. NOT_APPLIED as the circumstance says that there was no effect; else it is the last word.
 
@@ -202,15 +225,8 @@ class Verification:
             case.entry = await self._ledger.step(case.entry, finding.reason)
         _logger.info("%s goes on where it ended: %s", case.about, finding.reason)
         try:
-            execution = Execution(
-                self._docker,
-                case.entry.command_id,
-                case.arguments,
-                case.timeout_seconds,
-                case.progress,
-                target,
-                self._ledger.journal(case.entry.command_id),
-                policy=self._policy,
+            execution = self.execution(
+                case.entry, case.arguments, case.timeout_seconds, case.progress, target, case.pre_image
             )
             return Outcome(response=_verified(await verifier.resume(execution)))
         except DockerFailure as failure:

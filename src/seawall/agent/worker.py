@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 
 from seawall.agent.admission import Admission
 from seawall.agent.admission import Limits as Limits
@@ -19,6 +19,7 @@ from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.operations.registry import RUNNERS, VERIFIERS
 from seawall.agent.operations.runner import Execution, ResponseTooLarge, Runner
 from seawall.agent.operations.verification import Verifier
+from seawall.agent.streams import Streams
 from seawall.clock import Clock
 from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
@@ -48,7 +49,7 @@ class Worker:
 
     It takes up at once what the ledger says was under way when the last process ended. `send` raises TypeError,
     ValueError, OverflowError or RecursionError for what no frame can carry. `disk_space` gives the free bytes and all
-    bytes of the disk that matters, `policy` is the host's own.
+    bytes of the disk that matters, `policy` is the host's own, `absent` has what operations need and it hasn't got.
     """
 
     def __init__(
@@ -65,18 +66,20 @@ class Worker:
         operations: Mapping[str, Operation] = OPERATIONS,
         disk_space: Callable[[], tuple[int, int]] = lambda: (0, 0),
         policy: LocalPolicy = UNRESTRICTED,
+        absent: Collection[str] = (),
     ) -> None:
         self.ledger = ledger
         self._disk_space = disk_space
         self._docker = docker
         self._clock = clock
         self._send = send
-        self._intake = Intake(runners, operations, version, policy=policy)
+        self._intake = Intake(runners, operations, version, policy=policy, absent=absent)
         self._admission = Admission(limits if limits is not None else Limits())
         self._reads: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pings = 0
         self._closing = False
+        self.streams = Streams(docker, clock, send, version=version, operations=operations)
         self._changes = Changes(docker, clock, ledger, send, self._intake, self._admission, verifiers)
 
     @property
@@ -166,6 +169,7 @@ class Worker:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._changes.close()
+        await self.streams.end()
 
     # A read's way
 

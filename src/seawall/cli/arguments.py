@@ -22,7 +22,7 @@ def parameters(operation: Operation) -> list[Parameter]:
 
 def of_command(operation: Operation) -> list[Argument]:
     """The arguments that a command takes: not those of its stream alone."""
-    return [argument for argument in operation.arguments if not getattr(argument, "streamed", False)]
+    return [argument for argument in operation.arguments if not argument.streamed]
 
 
 def parameter_name(argument: Argument) -> str:

@@ -20,6 +20,7 @@ from seawall.cli.live import ManyHostsReporter, OneHostReporter
 from seawall.cli.output import console, say, tell
 from seawall.cli.prune import planned
 from seawall.cli.reporters import Ending, LineReporter, Reporter
+from seawall.cli.streams import follow
 from seawall.client.models import Agent
 from seawall.client.selector import Selector, SelectorProblem, parse_selector
 from seawall.clock import SystemClock
@@ -116,6 +117,8 @@ def _deliver(
         selector = parse_selector(on or ())
     except SelectorProblem as error:
         raise UsageProblem(str(error)) from error
+    if work.stream:
+        follow(context, selector, work)
     manner = Manner(
         timeout_seconds=timeout,
         max_attempts=retries + 1 if retries is not None else None,

@@ -32,13 +32,15 @@ class Work(Struct, frozen=True):
     """What is to be done, wherever.
 
     `instead_of` is the UNKNOWN command that it does over, if any. A `plan` is a read that comes first: what it finds on
-    each host is what a person confirms, and then becomes the arguments there, `by_host` by its id.
+    each host is what a person confirms, and then becomes the arguments there, `by_host` by its id. A `stream` is
+    followed on one host, and is no command.
     """
 
     operation: str
     arguments: dict[str, object]
     instead_of: str | None = None
     plan: Plan | None = None
+    stream: bool = False
     by_host: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def on(self, host: Agent) -> dict[str, object]:

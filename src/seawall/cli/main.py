@@ -15,6 +15,7 @@ from seawall.cli import (
     circuit,
     command,
     compose,
+    container,
     controller,
     doctor,
     nouns,
@@ -46,7 +47,7 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(agent.app, name="agent")
 # Commands that take more than a declaration says.
-_HANDWRITTEN = {"compose_up": compose.add_up}
+_HANDWRITTEN = {"compose_up": compose.add_up, "container_logs": container.add_logs}
 for _noun in nouns.NOUNS:
     app.add_typer(nouns.group(_noun, _HANDWRITTEN), name=_noun)
 app.add_typer(command.app, name="command")

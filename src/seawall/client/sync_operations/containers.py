@@ -683,3 +683,42 @@ class SyncContainers(Group):
             },
             delivery,
         )
+
+    def update(
+        self,
+        container: str,
+        *,
+        image: str,
+        on: On = None,
+        pull: str = "always",
+        health_timeout_seconds: float = 120.0,
+        username: str | None = None,
+        password: str | None = None,
+        **delivery: Unpack[Delivery],
+    ) -> Results:
+        """Replace a container by one of a new image, with everything else as it is; undone if the new one isn't
+        well.
+
+        - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
+          digit
+        - `image`: the new image's reference, such as nginx:1.27, or its whole id (sha256:...)
+        - `pull`: fetch the image from its registry: always, only if it is missing on the host, or never
+        - `health_timeout_seconds`: how long the new container may take until it is healthy, before the old
+          one is put back
+        - `username`: who to be at the registry, if it wants to know
+        - `password`: the password or token for the registry; it is kept sealed until the host has it, and
+          never shown
+        """
+        return self._perform(
+            "container_update",
+            on,
+            {
+                "container": container,
+                "image": image,
+                "pull": pull,
+                "health_timeout_seconds": health_timeout_seconds,
+                "username": username,
+                "password": password,
+            },
+            delivery,
+        )

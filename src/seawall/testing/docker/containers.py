@@ -54,6 +54,8 @@ class FakeContainers(FakeInsights, FakeImages, FakeNetworks, FakeVolumes):
         if not container.container_id:
             seed = f"{self._hostname}/{container.name}/{len(self._containers)}"
             container.container_id = hashlib.sha256(seed.encode()).hexdigest()
+        with suppress(DockerFailure):  # an image that nobody has told of is made up by the container
+            container.made_of = container.made_of or self.find_image(container.image).image_id
         container.created = container.created or int(self._clock.wall().timestamp())
         if container.running and container.started_at == NEVER:
             container.started_at = self._moment()
@@ -342,8 +344,7 @@ class FakeContainers(FakeInsights, FakeImages, FakeNetworks, FakeVolumes):
         self._tell()
 
     def _users_of(self, image: FakeImage) -> tuple[list[str], list[str]]:
-        names = {image.image_id, *image.tags, *image.digests}
-        users = [found for found in self.containers if found.image in names]
+        users = [found for found in self.containers if found.made_of == image.image_id]
         running = [found.container_id for found in users if found.running]
         return running, [found.container_id for found in users if not found.running]
 
