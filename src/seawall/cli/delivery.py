@@ -20,7 +20,6 @@ from seawall.cli.live import ManyHostsReporter, OneHostReporter
 from seawall.cli.output import console, say, tell
 from seawall.cli.prune import planned
 from seawall.cli.reporters import Ending, LineReporter, Reporter
-from seawall.cli.streams import follow
 from seawall.client.models import Agent
 from seawall.client.selector import Selector, SelectorProblem, parse_selector
 from seawall.clock import SystemClock
@@ -118,6 +117,9 @@ def _deliver(
     except SelectorProblem as error:
         raise UsageProblem(str(error)) from error
     if work.stream:
+        # It needs a library that a host without the client's extra doesn't have.
+        from seawall.cli.streams import follow
+
         follow(context, selector, work)
     manner = Manner(
         timeout_seconds=timeout,
