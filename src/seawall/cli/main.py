@@ -71,6 +71,7 @@ _EXTRAS = {
     "sqlalchemy": "controller",
     "structlog": "controller",
     "uvicorn": "controller",
+    "websockets": "controller",
 }
 
 

@@ -11,6 +11,7 @@ from typing import Unpack
 from seawall.client.delivery import Delivery, On
 from seawall.client.operations.group import Group
 from seawall.client.results import Results
+from seawall.client.streams import Stream
 
 
 class Containers(Group):
@@ -725,4 +726,41 @@ class Containers(Group):
                 "password": password,
             },
             delivery,
+        )
+
+    def stream_logs(
+        self,
+        container: str,
+        *,
+        on: str,
+        tail: int = 100,
+        timestamps: bool = False,
+        follow: bool = False,
+        whole: bool = False,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Stream:
+        """The end of a container's log, as a stream of the one host `on`: see `Stream`.
+
+        - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
+          digit
+        - `tail`: how many lines
+        - `timestamps`: put the time before each line
+        - `follow`: go on with what is written from now on
+        - `whole`: from the beginning, whatever `tail` says
+        - `since`: only what was written after this time, in seconds since 1970
+        - `until`: only what was written before this time, in seconds since 1970
+        """
+        return self._stream(
+            "container_logs",
+            on,
+            {
+                "container": container,
+                "tail": tail,
+                "timestamps": timestamps,
+                "follow": follow,
+                "whole": whole,
+                "since": since,
+                "until": until,
+            },
         )
