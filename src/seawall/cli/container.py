@@ -73,6 +73,34 @@ def logs(
     return Work("container_logs", {**arguments, **given}, stream=bool(given))
 
 
+@command(app, "exec")
+def exec_(
+    container: Container,
+    words: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="The program and its arguments.")],
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="It reads what is typed or piped in here.")
+    ] = False,
+    tty: Annotated[bool, typer.Option("--tty", "-t", help="It has a terminal: this one.")] = False,
+    user: Annotated[str | None, typer.Option("--user", help="The user, or user:group, that runs it.")] = None,
+) -> Work:
+    """Run a command in a running container; with -i or -t live, at this terminal. Put -- before it."""
+    arguments: dict[str, object] = {"container": container, "command": words}
+    if user is not None:
+        arguments["user"] = user
+    if interactive or tty:
+        return Work("container_exec", {**arguments, "interactive": interactive, "tty": tty}, stream=True)
+    return Work("container_exec", arguments)
+
+
+@command(app, "stats")
+def stats(
+    container: Container,
+    live: Annotated[bool, typer.Option("--live", help="A line each second, of one host.")] = False,
+) -> Work:
+    """What a container uses."""
+    return Work("container_stats", {"container": container}, stream=live)
+
+
 @command(app, "start")
 def start(container: Container) -> Work:
     """Start a container."""

@@ -66,6 +66,7 @@ _EXTRAS = {
     "sqlalchemy": "controller",
     "structlog": "controller",
     "uvicorn": "controller",
+    "websockets": "controller",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seawall.core.command import SafetyClass
-from seawall.operations.operation import Lane, Operation, Role
+from seawall.operations.operation import Lane, Operation, Role, StreamKind
 
 PING = Operation(
     "ping",
@@ -21,4 +21,13 @@ SYSTEM_INFO = Operation(
     role=Role.VIEWER,
 )
 
-OPERATIONS = (PING, SYSTEM_INFO)
+SYSTEM_EVENTS = Operation(
+    "system_events",
+    "What happens in the Docker Engine from now on, after a list of how its containers are.",
+    SafetyClass.SAFE_READ,
+    role=Role.VIEWER,
+    stream=StreamKind.LIVE,
+    command=False,
+)
+
+OPERATIONS = (PING, SYSTEM_INFO, SYSTEM_EVENTS)
