@@ -83,7 +83,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pings = 0
         self._closing = False
-        self.streams = Streams(docker, clock, send, version=version, operations=operations)
+        self.streams = Streams(docker, clock, send, version=version, operations=operations, policy=policy)
         self._changes = Changes(docker, clock, ledger, send, self._intake, self._admission, verifiers)
 
     @property
