@@ -760,3 +760,52 @@ class SyncContainers(Group):
                 "until": until,
             },
         )
+
+    def stream_stats(self, container: str, *, on: str) -> SyncStream:
+        """What a container uses now, as a stream of the one host `on`: see `SyncStream`.
+
+        - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
+          digit
+        """
+        return self._stream("container_stats", on, {"container": container})
+
+    def stream_exec(
+        self,
+        container: str,
+        command: Sequence[str],
+        *,
+        on: str,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        working_dir: str | None = None,
+        privileged: bool = False,
+        interactive: bool = False,
+        tty: bool = False,
+    ) -> SyncStream:
+        """Run a command in a running container to its end; its exit code and what it wrote, as a stream of the
+        one host `on`: see `SyncStream`.
+
+        - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
+          digit
+        - `command`: the program and its arguments
+        - `env`: environment variables
+        - `user`: the user, or user:group, that runs it
+        - `working_dir`: the directory it starts in
+        - `privileged`: give it the whole host
+        - `interactive`: let it have the input of who calls
+        - `tty`: give it a terminal
+        """
+        return self._stream(
+            "container_exec",
+            on,
+            {
+                "container": container,
+                "command": command,
+                "env": env,
+                "user": user,
+                "working_dir": working_dir,
+                "privileged": privileged,
+                "interactive": interactive,
+                "tty": tty,
+            },
+        )
