@@ -93,7 +93,7 @@ class Started(Struct, frozen=True, tag="started"):
     sequence: int
 
 
-class Progress(Struct, frozen=True, tag="progress"):
+class Progress(Struct, frozen=True, tag="progress", omit_defaults=True):
     """Agent: the work moves. `text` is for people, `detail` the same for programs: the last one says it all."""
 
     correlation_id: str
