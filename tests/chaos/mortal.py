@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from seawall.agent.join import join
-from seawall.agent.local_policy import Level, LocalPolicy
+from seawall.agent.local_policy import Level, LocalPolicy, Rules
 from tests.chaos.callers import Callers
 from tests.chaos.hatchery import start_agent, start_controller
 from tests.system.plane import free_port
@@ -123,7 +123,7 @@ class MortalPlane:
             labels={},
             directory=self._directory / host,
             version="chaos",
-            policy=LocalPolicy(Level.MANAGE, exec=True),
+            policy=LocalPolicy(Level.MANAGE, exec=True, rules=Rules(images=("*",))),
         )
 
     def _expect_alive(self) -> None:

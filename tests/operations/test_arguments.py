@@ -154,7 +154,8 @@ def test_a_declaration_keeps_to_the_rules(operation: Operation) -> None:
         if argument.default is not None:
             some: dict[type, object] = {list: ["web"], dict: {"web": "web"}}
             required = {a.name: some.get(a.kind, "web") for a in operation.arguments if a.required}
-            assert check_arguments(operation, {**required, argument.name: argument.default})
+            given = {**required, argument.name: argument.default}
+            assert check_arguments(operation, given, stream=argument.streamed)
 
 
 def test_the_operations_of_the_first_release_are_there() -> None:

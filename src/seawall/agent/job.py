@@ -133,6 +133,9 @@ class Job:
             text = f"{self.about} waited here until its time was over: nothing was done"
             return Outcome(CommandErrorCode.DEADLINE_EXCEEDED, text)
         if self.phase is Phase.RESOLVING:
+            if self.order.operation.touches_registry:
+                reason = f"the image's registry did not answer within {seconds:.3g} s"
+                return self.unresolved(reason, Circumstance.REGISTRY_UNREACHABLE)
             return self.unresolved(f"the Docker Engine did not answer within {seconds:.3g} s")
         if self.phase is Phase.BEGINNING:
             text = f"{self.about} is about to begin, and what becomes of it is told as soon as it is known"
@@ -143,16 +146,25 @@ class Job:
                 "later, or give the command a timeout above its grace"
             )
             return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=Circumstance.HEARD)
+        if self.order.operation.waits:
+            text = f"{self.about} has waited {seconds:.3g} s, and what it waits for has not happened"
+            return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=Circumstance.HEARD)
         text = f"{self.about} had no answer within {seconds:.3g} s"
         if self.order.operation.changes:
             text += ": it goes on, and what becomes of it is told as soon as it is known"
         silent = Circumstance.DOCKER_SILENT if self.order.operation.touches_docker else Circumstance.HEARD
+        if self.order.operation.touches_registry:
+            silent = (
+                Circumstance.REGISTRY_UNREACHABLE
+            )  # Docker itself is pinged; what takes so long is behind it
         return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=silent)
 
-    def unresolved(self, reason: str) -> Outcome:
-        """The container could not be looked at, so nothing began."""
+    def unresolved(
+        self, reason: str, circumstance: Circumstance = Circumstance.DOCKER_UNREACHABLE
+    ) -> Outcome:
+        """Its object could not be looked at, so nothing began."""
         return Outcome(
             CommandErrorCode.DOCKER_ERROR,
             f"{self.about} did not begin, because {reason}. Nothing was changed",
-            circumstance=Circumstance.DOCKER_UNREACHABLE,
+            circumstance=circumstance,
         )

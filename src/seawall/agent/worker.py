@@ -19,6 +19,7 @@ from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.operations.registry import RUNNERS, VERIFIERS
 from seawall.agent.operations.runner import Execution, ResponseTooLarge, Runner
 from seawall.agent.operations.verification import Verifier
+from seawall.agent.streams import Streams
 from seawall.clock import Clock
 from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
@@ -78,6 +79,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pings = 0
         self._closing = False
+        self.streams = Streams(docker, clock, send, version=version, operations=operations)
         self._changes = Changes(docker, clock, ledger, send, self._intake, self._admission, verifiers)
 
     @property
@@ -167,6 +169,7 @@ class Worker:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._changes.close()
+        await self.streams.end()
 
     # A read's way
 
@@ -203,7 +206,10 @@ class Worker:
         if order is None:
             return
         try:
-            job.slot = await self._admission.wait(job)
+            if order.operation.waits:
+                job.grace_until = job.answer_at
+            else:
+                job.slot = await self._admission.wait(job)
             job.phase, job.begun_at = Phase.BEGUN, self._clock.now()
             timeout_seconds = max(job.answer_at - job.begun_at, 0.0)
             response = await order.runner(

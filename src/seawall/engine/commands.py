@@ -24,7 +24,7 @@ from seawall.engine.ports import Subscriber
 from seawall.engine.records import AgentRecord, CommandRecord
 from seawall.engine.settlement import apply_result
 from seawall.engine.store import CommandStore, IdempotencyConflict
-from seawall.operations.operation import Operation, check_arguments
+from seawall.operations.operation import InvalidArguments, Operation, check_arguments
 from seawall.operations.registry import OPERATIONS
 
 MAX_OPEN_PER_AGENT = 1_000
@@ -199,6 +199,8 @@ class Commands:
         return record
 
     def _new_record(self, request: CommandRequest, operation: Operation, agent: AgentRecord) -> CommandRecord:
+        if not operation.command:
+            raise InvalidArguments(operation.name, ["it is followed as a stream, and is no command"])
         arguments = check_arguments(operation, request.arguments)
         policy = self._dispatcher.policies.of(operation)
         default_timeout = policy.timeout_seconds + operation.grace_seconds(arguments)
@@ -277,7 +279,13 @@ class Commands:
 
 def _bare_command(record: CommandRecord, operation: Operation) -> Command:
     return Command(
-        record.command_id, operation.name, record.agent_id, {}, operation.safety, operation.touches_docker
+        record.command_id,
+        operation.name,
+        record.agent_id,
+        {},
+        operation.safety,
+        operation.touches_docker,
+        touches_registry=operation.touches_registry,
     )
 
 

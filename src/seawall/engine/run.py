@@ -107,5 +107,15 @@ def command_of(
         command,
         safety=operation.safety,
         touches_docker=operation.touches_docker,
+        touches_registry=operation.touches_registry,
         lane=policies.of(operation).lane,
     )
+
+
+async def wait_for_turn(place: Place, deadline: float, clock: Clock) -> None:
+    """Wait for those who change the same container, at most until the deadline: then nothing is sent any more."""
+    timer = clock.call_at(deadline, place.wake)
+    try:
+        await place.ready
+    finally:
+        timer.cancel()

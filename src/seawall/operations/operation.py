@@ -27,6 +27,17 @@ class Role(Enum):
 _RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
 
 
+class StreamKind(Enum):
+    """How an operation is streamed to a reader."""
+
+    READ = "read"
+    """Every byte counts: the host waits for a slow reader."""
+    LIVE = "live"
+    """Telemetry: what a reader is too slow for is left out, and how much that was is said."""
+    DUPLEX = "duplex"
+    """As READ, with input from the reader; begun once at most."""
+
+
 class Argument(Struct, frozen=True):
     """One argument and its limits.
 
@@ -52,6 +63,8 @@ class Argument(Struct, frozen=True):
     secret: bool = False
     positional: bool = False
     option: str | None = None
+    streamed: bool = False
+    """Only a stream of the operation takes it, a command doesn't."""
 
 
 class Operation(Struct, frozen=True):
@@ -62,7 +75,9 @@ class Operation(Struct, frozen=True):
     Compose projects. `grace` names the argument whose seconds the host may take on top of the timeout. `needs` is what
     a host must have beyond its Docker Engine. `supported=False` reserves a name that this version answers with a clean
     refusal. `touches_registry` says that an image's registry has to be reached from the host. `check` finds what the
-    arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one.
+    arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one. One with a
+    `stream` can be followed as one, beside or (`command=False`) instead of being a command. One that `waits` lasts
+    until something happens on the host: it takes no worker's place meanwhile, and isn't hung.
     """
 
     name: str
@@ -80,6 +95,9 @@ class Operation(Struct, frozen=True):
     needs: str | None = None
     supported: bool = True
     check: Callable[[Mapping[str, object]], list[str]] | None = None
+    waits: bool = False
+    stream: StreamKind | None = None
+    command: bool = True
 
     @property
     def noun(self) -> str:
@@ -119,9 +137,14 @@ class InvalidArguments(ValueError):
         self.problems = problems
 
 
-def check_arguments(operation: Operation, given: Mapping[str, object]) -> dict[str, object]:
-    """The arguments with defaults filled in; raises InvalidArguments, which names every problem at once."""
-    known = {argument.name: argument for argument in operation.arguments}
+def check_arguments(
+    operation: Operation, given: Mapping[str, object], *, stream: bool = False
+) -> dict[str, object]:
+    """The arguments with defaults filled in; raises InvalidArguments, which names every problem at once.
+
+    `stream`: it is to be followed as a stream, which may take arguments that a command doesn't.
+    """
+    known = {argument.name: argument for argument in operation.arguments if stream or not argument.streamed}
     problems = [f"unknown argument {name[:64]!r}" for name in given if name not in known]
     checked: dict[str, object] = {}
     for name, argument in known.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seawall.operations import compose, containers, images, networks, system, volumes
+from seawall.operations import compose, container_update, containers, images, networks, system, volumes
 from seawall.operations.operation import Operation
 
 
@@ -26,6 +26,7 @@ OPERATIONS = by_name(
     (
         *system.OPERATIONS,
         *containers.OPERATIONS,
+        *container_update.OPERATIONS,
         *images.OPERATIONS,
         *networks.OPERATIONS,
         *volumes.OPERATIONS,

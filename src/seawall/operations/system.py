@@ -20,5 +20,19 @@ SYSTEM_INFO = Operation(
     SafetyClass.SAFE_READ,
     role=Role.VIEWER,
 )
+SYSTEM_VERSION = Operation(
+    "system_version",
+    "The versions of the host's Docker Engine and of its parts.",
+    SafetyClass.SAFE_READ,
+    role=Role.VIEWER,
+)
+SYSTEM_DF = Operation(
+    "system_df",
+    "What takes the host's disk space: images, containers, volumes and the build cache.",
+    SafetyClass.SAFE_READ,
+    lane=Lane.BULK,
+    role=Role.VIEWER,
+    timeout_seconds=120.0,
+)
 
-OPERATIONS = (PING, SYSTEM_INFO)
+OPERATIONS = (PING, SYSTEM_INFO, SYSTEM_VERSION, SYSTEM_DF)
