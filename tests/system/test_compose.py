@@ -281,7 +281,7 @@ def gate(docker_engine: Engine, docker_compose: Path, tmp_path: Path) -> Iterato
     gate = Gate(plane, docker_engine)
     try:
         plane.start_controller()
-        plane.start_agent(docker_engine.host, images=["busybox"])
+        plane.start_agent(docker_engine.host)
         yield gate
     finally:
         plane.stop()
