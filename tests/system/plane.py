@@ -74,7 +74,16 @@ class Plane:
             assert status in (200, 201), body
             joined = self.cli(
                 *("agent", "join", f"https://127.0.0.1:{self.agents_port}", "--name", host),
-                *("--token", json.loads(body)["token"], "--data", str(directory)),
+                *(
+                    "--token",
+                    json.loads(body)["token"],
+                    "--data",
+                    str(directory),
+                    "--allow",
+                    "manage",
+                    "--allow-image",
+                    "*",
+                ),
             )
             assert joined.returncode == 0, joined.stderr
         self._spawn(name, "agent", "run", "--data", str(directory), "--docker", docker)

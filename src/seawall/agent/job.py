@@ -51,8 +51,8 @@ class Job:
     """One piece of work.
 
     `waiters` are the attempts that wait for it, oldest first; they are answered at `answer_at` at the latest.
-    `begin_by` is when an effect may begin at the latest. `container` is the one that a change is about, as the command
-    spells it.
+    `begin_by` is when an effect may begin at the latest. `turn` is the key of what a change is about, as the
+    command spells it.
     """
 
     __slots__ = (
@@ -63,7 +63,6 @@ class Job:
         "begun_at",
         "case",
         "command_id",
-        "container",
         "counted",
         "grace_until",
         "operation",
@@ -74,6 +73,7 @@ class Job:
         "slot",
         "task",
         "timer",
+        "turn",
         "urgent",
         "waiters",
     )
@@ -86,9 +86,7 @@ class Job:
         self.arguments: Mapping[str, object] = message.arguments if order is None else order.arguments
         self.order = order
         self.urgent = order is not None and order.operation.lane is Lane.CONTROL
-        self.container: str | None = None
-        if order is not None and order.operation.container is not None and order.operation.changes:
-            self.container = str(order.arguments[order.operation.container])
+        self.turn = order.operation.turn(order.arguments) if order is not None else None
         self.waiters: list[Waiter] = []
         self.phase = Phase.WAITING
         self.case: Case | None = None

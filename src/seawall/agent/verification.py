@@ -105,6 +105,29 @@ class Verification:
         image = verifier.pre_image(target.record) if verifier is not None else {}
         return {**image, "id": target.object_id}
 
+    def execution(
+        self,
+        entry: Entry,
+        arguments: Mapping[str, object],
+        timeout_seconds: float,
+        progress: Report,
+        target: Target | None,
+        pre_image: PreImage,
+    ) -> Execution:
+        """What the runner of a change is given that is in the ledger."""
+        return Execution(
+            self._docker,
+            entry.command_id,
+            arguments,
+            timeout_seconds,
+            progress,
+            target,
+            self._ledger.journal(entry.command_id),
+            self._policy,
+            pre_image,
+            self._clock,
+        )
+
     async def decide(self, case: Case) -> Outcome:
         """Wait for the truth. NOT_APPLIED as the circumstance says that there was no effect; else it is the last word.
 
@@ -144,15 +167,15 @@ class Verification:
     async def _look(self, case: Case, verifier: Verifier | None) -> tuple[Finding, Target | None]:
         if verifier is None:
             return Finding(Verdict.UNKNOWABLE, "nothing on the host tells what became of it"), None
-        entry = self._ledger.entry(case.entry.command_id) or case.entry  # with the steps of its journal
-        sought = Sought(entry.command_id, case.arguments, case.pre_image, entry.step)
+        step = self._ledger.journal(case.entry.command_id).step
+        sought = Sought(case.entry.command_id, case.arguments, case.pre_image, step)
         try:
             target = await verifier.find(self._docker, sought, LOOK_SECONDS)
         except DockerFailure as failure:
             return Finding(Verdict.UNDECIDED, failure.message), None
         settled = self._clock.now() >= self._settled_at(case, verifier)
         record = target.record if target is not None else None
-        doubt = Doubt(case.arguments, case.pre_image, record, settled, entry.step, case.entry.command_id)
+        doubt = Doubt(case.arguments, case.pre_image, record, settled, step, case.entry.command_id)
         finding = verifier.verify(doubt)
         quiet = case.answered or self._clock.now() >= case.began + QUIET_SECONDS
         if finding.verdict is Verdict.APPLIED and not quiet:
@@ -198,21 +221,12 @@ class Verification:
         """Do what is left; None if that leaves a doubt again."""
         if verifier.resume is None:
             return self._unknown(case, verifier, target, finding.reason)
-        entry = self._ledger.entry(case.entry.command_id) or case.entry
-        if entry.step is None:
-            entry = await self._ledger.step(entry, finding.reason)
-        case.entry = entry
+        if not verifier.journaled:
+            case.entry = await self._ledger.step(case.entry, finding.reason)
         _logger.info("%s goes on where it ended: %s", case.about, finding.reason)
         try:
-            execution = Execution(
-                self._docker,
-                case.entry.command_id,
-                case.arguments,
-                case.timeout_seconds,
-                case.progress,
-                target,
-                self._ledger.journal(case.entry.command_id),
-                self._policy,
+            execution = self.execution(
+                case.entry, case.arguments, case.timeout_seconds, case.progress, target, case.pre_image
             )
             return Outcome(response=_verified(await verifier.resume(execution)))
         except DockerFailure as failure:

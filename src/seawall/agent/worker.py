@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 
 from seawall.agent.admission import Admission
 from seawall.agent.admission import Limits as Limits
@@ -15,10 +15,12 @@ from seawall.agent.failure import DockerFailure
 from seawall.agent.intake import Intake, Order
 from seawall.agent.job import Job, Phase
 from seawall.agent.ledger import Ledger
+from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.operations.registry import RUNNERS, VERIFIERS
 from seawall.agent.operations.runner import Execution, ResponseTooLarge, Runner
 from seawall.agent.operations.verification import Verifier
 from seawall.agent.registries import Reach, Registries
+from seawall.agent.streams import Streams
 from seawall.clock import Clock
 from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
@@ -48,7 +50,8 @@ class Worker:
 
     It takes up at once what the ledger says was under way when the last process ended. `send` raises TypeError,
     ValueError, OverflowError or RecursionError for what no frame can carry. `disk_space` gives the free bytes and all
-    bytes of the disk that matters; `reach` says whether a registry answers, None asks none.
+    bytes of the disk that matters, `policy` is the host's own, `absent` has what operations need and it hasn't got.
+    `reach` says whether a registry answers, None asks none.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class Worker:
         verifiers: Mapping[str, Verifier] = VERIFIERS,
         operations: Mapping[str, Operation] = OPERATIONS,
         disk_space: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        policy: LocalPolicy = UNRESTRICTED,
+        absent: Collection[str] = (),
         reach: Reach | None = None,
     ) -> None:
         self.ledger = ledger
@@ -72,12 +77,13 @@ class Worker:
         self._docker = docker
         self._clock = clock
         self._send = send
-        self._intake = Intake(runners, operations, version)
+        self._intake = Intake(runners, operations, version, policy=policy, absent=absent)
         self._admission = Admission(limits if limits is not None else Limits())
         self._reads: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pings = 0
         self._closing = False
+        self.streams = Streams(docker, clock, send, version=version, operations=operations)
         self._changes = Changes(docker, clock, ledger, send, self._intake, self._admission, verifiers)
 
     @property
@@ -171,6 +177,7 @@ class Worker:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._changes.close()
+        await self.streams.end()
 
     # A read's way
 
@@ -217,6 +224,7 @@ class Worker:
                     job.arguments,
                     timeout_seconds,
                     _keep_quiet,
+                    policy=self._intake.policy,
                 )
             )
             outcome = Outcome(response=response)

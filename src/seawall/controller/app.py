@@ -135,6 +135,7 @@ class Controller:
             transitions=self.transitions.of_agent,
             render_metrics=self.metrics.render,
             readiness=Readiness(store, clock),
+            streams=self.gateway.streams,
             agents_url="",
         )
         tls = None if settings.api.loopback else authority.server_context()

@@ -25,7 +25,7 @@ from seawall.engine.records import AgentRecord, CommandRecord
 from seawall.engine.secrets import SecretLost, Vault, marked, opened, sealed
 from seawall.engine.settlement import apply_result
 from seawall.engine.store import CommandStore, IdempotencyConflict
-from seawall.operations.operation import Operation, check_arguments
+from seawall.operations.operation import InvalidArguments, Operation, check_arguments
 from seawall.operations.registry import OPERATIONS
 from seawall.operations.secrets import secrets_of
 
@@ -210,6 +210,8 @@ class Commands:
         return record
 
     def _new_record(self, request: CommandRequest, operation: Operation, agent: AgentRecord) -> CommandRecord:
+        if not operation.command:
+            raise InvalidArguments(operation.name, ["it is followed as a stream, and is no command"])
         arguments = check_arguments(operation, request.arguments)
         policy = self._dispatcher.policies.of(operation)
         if policy.mirror is not None:

@@ -6,10 +6,11 @@ from seawall.core.command import SafetyClass
 from seawall.operations import container_creation
 from seawall.operations.container_creation import LIMITS
 from seawall.operations.container_spec import limit_problems
-from seawall.operations.operation import Argument, Lane, Operation, Role
+from seawall.operations.operation import Argument, Lane, Operation, Role, StreamKind
 
 NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _MAX_TAIL = 10_000
+_LATEST_SECONDS = 1e11
 
 _CONTAINER = Argument(
     "container",
@@ -63,8 +64,27 @@ CONTAINER_LOGS = Operation(
         _CONTAINER,
         Argument("tail", int, "how many lines", default=100, minimum=1, maximum=_MAX_TAIL),
         Argument("timestamps", bool, "put the time before each line", default=False),
+        Argument("follow", bool, "go on with what is written from now on", default=False, streamed=True),
+        Argument("whole", bool, "from the beginning, whatever `tail` says", default=False, streamed=True),
+        Argument(
+            "since",
+            float,
+            "only what was written after this time, in seconds since 1970",
+            minimum=0,
+            maximum=_LATEST_SECONDS,
+            streamed=True,
+        ),
+        Argument(
+            "until",
+            float,
+            "only what was written before this time, in seconds since 1970",
+            minimum=0,
+            maximum=_LATEST_SECONDS,
+            streamed=True,
+        ),
     ),
     role=Role.VIEWER,
+    stream=StreamKind.READ,
 )
 CONTAINER_START = Operation(
     "container_start", "Start a container.", SafetyClass.VERIFIABLE, (_CONTAINER,), container="container"
@@ -240,20 +260,6 @@ CONTAINER_EXEC = Operation(
     timeout_seconds=60.0,
     check=lambda arguments: [] if arguments["command"] else ["argument 'command' is empty: name a program"],
 )
-CONTAINER_UPDATE = Operation(
-    "container_update",
-    "Replace a running container by one of a new image.",
-    SafetyClass.VERIFIABLE,
-    (
-        _CONTAINER,
-        Argument("image", str, "the new image's reference", required=True, max_length=512),
-    ),
-    lane=Lane.BULK,
-    timeout_seconds=600.0,
-    container="container",
-    supported=False,
-)
-
 OPERATIONS = (
     CONTAINER_LIST,
     CONTAINER_INSPECT,
@@ -272,6 +278,5 @@ OPERATIONS = (
     CONTAINER_STATS,
     CONTAINER_DIFF,
     CONTAINER_EXEC,
-    CONTAINER_UPDATE,
     *container_creation.OPERATIONS,
 )

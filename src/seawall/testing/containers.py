@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from seawall.agent.operations.system import SIMULATED_KEY
 from seawall.testing.container_record import config_of, host_config_of, mounts_of, networks_of, section
+
+
+class FakeLog(list[tuple[str, str]]):
+    """Lines of (stream, text); appending one wakes those who follow it."""
+
+    def __init__(self, lines: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(lines)
+        self.changed = asyncio.Event()
+
+    def append(self, line: tuple[str, str]) -> None:
+        """Write a line."""
+        super().append(line)
+        self.changed.set()
+
 
 NEVER = "0001-01-01T00:00:00Z"
 """How Docker writes that something has not happened."""
@@ -34,7 +49,7 @@ class FakeContainer:
     removes_itself: bool = False
     ignores_term: bool = False
     restart_policy: str = "no"
-    log: list[tuple[str, str]] = field(default_factory=list)
+    log: list[tuple[str, str]] = field(default_factory=FakeLog)
     created: int = 0
     started_at: str = NEVER
     finished_at: str = NEVER
@@ -66,6 +81,15 @@ class FakeContainer:
             networks=networks_of(spec),
         )
 
+    def __post_init__(self) -> None:
+        self.log = FakeLog(self.log)
+
+    async def written(self) -> None:
+        """Wait for a line in the log, or for the end of the container."""
+        if isinstance(self.log, FakeLog):
+            self.log.changed.clear()
+            await self.log.changed.wait()
+
     @property
     def state(self) -> str:
         """Docker's word for how it is."""
@@ -89,6 +113,8 @@ class FakeContainer:
         """Its main process ends."""
         self.running, self.paused, self.restarting = False, False, False
         self.finished_at, self.exit_code = moment, exit_code
+        if isinstance(self.log, FakeLog):
+            self.log.changed.set()
 
     def inspected(self) -> dict[str, object]:
         """What inspect says."""

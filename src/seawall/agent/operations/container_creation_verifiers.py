@@ -90,8 +90,9 @@ async def _find(docker: Docker, sought: Sought, timeout_seconds: float) -> Targe
 
 
 VERIFIERS = {
-    "container_create": Verifier(
-        _pre_image, partial(_verify, starts=False), _settle, _find, resume=finish_create
-    ),
-    "container_run": Verifier(_pre_image, partial(_verify, starts=True), _settle, _find, resume=finish_run),
+    name: Verifier(_pre_image, partial(_verify, starts=starts), _settle, _find, resume=resume, journaled=True)
+    for name, starts, resume in (
+        ("container_create", False, finish_create),
+        ("container_run", True, finish_run),
+    )
 }

@@ -123,4 +123,4 @@ def _settle(arguments: Arguments, pre_image: PreImage) -> float:
 
 RUNNERS: dict[str, Runner] = {"container_exec": container_exec}
 RESOLVERS: dict[str, Resolver] = {"container_exec": resolve_container}
-VERIFIERS = {"container_exec": Verifier(_pre_image, _verify, _settle, _find)}
+VERIFIERS = {"container_exec": Verifier(_pre_image, _verify, _settle, _find, journaled=True)}

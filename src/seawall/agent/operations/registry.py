@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from seawall.agent.operations import (
     compose,
+    compose_verifiers,
     container_creation,
     container_creation_verifiers,
     container_looks,
+    container_update,
     container_verifiers,
     containers,
     executions,
@@ -26,6 +28,7 @@ RUNNERS: dict[str, Runner] = {
     **container_creation.RUNNERS,
     **container_looks.RUNNERS,
     **executions.RUNNERS,
+    **container_update.RUNNERS,
     **images.RUNNERS,
     **networks.RUNNERS,
     **volumes.RUNNERS,
@@ -35,6 +38,7 @@ RUNNERS: dict[str, Runner] = {
 RESOLVERS: dict[str, Resolver] = {
     **containers.RESOLVERS,
     **executions.RESOLVERS,
+    **container_update.RESOLVERS,
     **images.RESOLVERS,
     **networks.RESOLVERS,
     **volumes.RESOLVERS,
@@ -46,9 +50,10 @@ VERIFIERS: dict[str, Verifier] = {
     **container_verifiers.VERIFIERS,
     **container_creation_verifiers.VERIFIERS,
     **executions.VERIFIERS,
+    **container_update.VERIFIERS,
     **images.VERIFIERS,
     **network_verifiers.VERIFIERS,
     **volume_verifiers.VERIFIERS,
-    **compose.VERIFIERS,
+    **compose_verifiers.VERIFIERS,
 }
 """A change that has none is OPAQUE: once it may have begun, nothing on the host tells what became of it."""
