@@ -154,6 +154,9 @@ class Job:
                 "later, or give the command a timeout above its grace"
             )
             return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=Circumstance.HEARD)
+        if self.order.operation.waits:
+            text = f"{self.about} has waited {seconds:.3g} s, and what it waits for has not happened"
+            return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=Circumstance.HEARD)
         text = f"{self.about} had no answer within {seconds:.3g} s"
         if self.order.operation.changes:
             text += ": it goes on, and what becomes of it is told as soon as it is known"

@@ -50,7 +50,7 @@ class Worker:
 
     It takes up at once what the ledger says was under way when the last process ended. `send` raises TypeError,
     ValueError, OverflowError or RecursionError for what no frame can carry. `disk_space` gives the free bytes and all
-    bytes of the disk that matters, `policy` is the host's own, `absent` has what operations need and it hasn't got.
+    bytes of the disk that matters, `policy` is the host's own, `absent` has what operations need and it hasn't got;
     `reach` says whether a registry answers, None asks none.
     """
 
@@ -83,7 +83,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pings = 0
         self._closing = False
-        self.streams = Streams(docker, clock, send, version=version, operations=operations)
+        self.streams = Streams(docker, clock, send, version=version, operations=operations, policy=policy)
         self._changes = Changes(docker, clock, ledger, send, self._intake, self._admission, verifiers)
 
     @property
@@ -214,7 +214,10 @@ class Worker:
         if order is None:
             return
         try:
-            job.slot = await self._admission.wait(job)
+            if order.operation.waits:
+                job.grace_until = job.answer_at
+            else:
+                job.slot = await self._admission.wait(job)
             job.phase, job.begun_at = Phase.BEGUN, self._clock.now()
             timeout_seconds = max(job.answer_at - job.begun_at, 0.0)
             response = await order.runner(

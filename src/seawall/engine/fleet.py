@@ -19,7 +19,9 @@ from seawall.engine.drive import Slot
 from seawall.engine.ports import Subscriber
 from seawall.engine.records import AgentRecord
 from seawall.engine.secrets import SecretLost, Vault, opened
-from seawall.wire.messages import Origin
+from seawall.wire.messages import HostVitals, Origin
+
+_MOST_REGISTRIES, _LONGEST_NAME = 8, 255
 
 
 class LedgerResult(Struct, frozen=True):
@@ -41,6 +43,16 @@ class Signs(Struct):
     longest_running_seconds: float = 0.0
     unreached: list[str] = field(default_factory=list)
     """The registries that it used lately and that didn't answer it."""
+
+    def take(self, vitals: HostVitals) -> bool:
+        """Note what an agent tells. Whether its registries were asked anew, and all of them answered."""
+        self.free_bytes, self.total_bytes = vitals.free_bytes, vitals.total_bytes
+        self.longest_running_seconds = vitals.longest_running_seconds
+        if not vitals.registries:
+            return False
+        told = list(vitals.registries.items())[:_MOST_REGISTRIES]
+        self.unreached = [name[:_LONGEST_NAME] for name, reached in told if not reached]
+        return not self.unreached
 
 
 class AgentListener(Protocol):

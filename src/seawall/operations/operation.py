@@ -76,7 +76,8 @@ class Operation(Struct, frozen=True):
     a host must have beyond its Docker Engine. `supported=False` reserves a name that this version answers with a clean
     refusal. `touches_registry` says that an image's registry has to be reached from the host. `check` finds what the
     arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one. One with a
-    `stream` can be followed as one, beside or (`command=False`) instead of being a command.
+    `stream` can be followed as one, beside or (`command=False`) instead of being a command. One that `waits` lasts
+    until something happens on the host: it takes no worker's place meanwhile, and isn't hung.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Operation(Struct, frozen=True):
     needs: str | None = None
     supported: bool = True
     check: Callable[[Mapping[str, object]], list[str]] | None = None
+    waits: bool = False
     stream: StreamKind | None = None
     command: bool = True
 
