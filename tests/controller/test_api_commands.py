@@ -409,13 +409,13 @@ async def keeps_nothing(plane: ApiPlane) -> None:
     assert await plane.services.store.commands() == []
 
 
+@pytest.mark.asyncio
 async def test_an_open_circuit_of_the_registries_turns_pulls_away_and_nothing_else(tmp_path: Path) -> None:
     async with api_plane(tmp_path) as plane:
         plane.attach()
         breaker = plane.controller.guards.of(HOST).breaker(Domain.REGISTRY)
         breaker.put(CircuitState.OPEN, plane.clock.now() + 60.0)
         pull = {"operation": "image_pull", "agent": "web-1", "arguments": {"reference": "app:1"}}
-        refused = await plane.done(pull)
-        assert (refused["state"], refused["error_code"]) == ("REJECTED", "circuit_open")
-        assert "registry" in str(refused["error"])
+        refused = is_problem(await plane.post(COMMANDS, pull), 503, "circuit_open")
+        assert "registry" in str(refused["detail"])
         assert (await plane.done(CHANGE))["state"] == "SUCCEEDED"
