@@ -10,8 +10,9 @@ import pytest
 from seawall.controller.vault import KeyVault, VaultError
 from seawall.core.command import Attempt, Command, Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
+from seawall.engine.commands import CommandRequest, fingerprint
 from seawall.engine.secrets import SecretLost
-from tests.controller.api_plane import ApiPlane, api_plane
+from tests.controller.api_plane import HOST, ApiPlane, api_plane
 
 CANARY, NAME = "canary-in-the-mine", "canary-bird"
 
@@ -69,6 +70,11 @@ async def test_a_key_with_another_secret_is_another_command(tmp_path: Path) -> N
         first = await _asked(plane, pull())
         assert await _asked(plane, pull()) == first
         assert await _asked(plane, pull("another")) == (409, None)
+        kept = await plane.services.store.command(str(first[1]))
+        assert kept is not None
+        arguments = {"reference": "registry.test/app:1", "username": NAME, "password": CANARY}
+        guess = fingerprint(CommandRequest("image_pull", "web-1", arguments), HOST)
+        assert kept.fingerprint != guess, "whoever reads the database could guess passwords by it"
 
 
 async def _asked(plane: ApiPlane, body: object) -> tuple[int, object]:
