@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 import pytest_asyncio
 
-from seawall.agent.operations.streaming import STREAMERS, Lines, Streamer, StreamWork
+from seawall.agent.operations.registry import STREAMERS
+from seawall.agent.operations.streaming import Lines, Streamer, StreamWork
 from seawall.agent.streams import KEEP_SECONDS, Streams
 from seawall.core.command import SafetyClass
 from seawall.operations.operation import Operation, StreamKind

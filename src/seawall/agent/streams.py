@@ -16,8 +16,10 @@ from functools import partial
 
 from seawall.agent.answers import bug
 from seawall.agent.docker import Docker, DockerFailure
+from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy, judge_operation
+from seawall.agent.operations.registry import STREAMERS
 from seawall.agent.operations.runner import Arguments, limited
-from seawall.agent.operations.streaming import STREAMERS, Streamer
+from seawall.agent.operations.streaming import Streamer
 from seawall.clock import Clock, Timer
 from seawall.core.errors import CommandErrorCode
 from seawall.operations.operation import InvalidArguments, Operation, StreamKind, check_arguments
@@ -48,11 +50,19 @@ _logger = logging.getLogger("seawall.agent.streams")
 class _Stream:
     """One stream and its work; `StreamWork` for the streamer."""
 
-    def __init__(self, message: OpenStream, docker: Docker, arguments: Arguments, owner: Streams) -> None:
+    def __init__(
+        self,
+        message: OpenStream,
+        docker: Docker,
+        arguments: Arguments,
+        policy: LocalPolicy,
+        owner: Streams,
+    ) -> None:
         self.stream_id = message.stream_id
         self.operation = message.operation
         self.docker = docker
         self.arguments = arguments
+        self.policy = policy
         self.out = Outflow(min(max(message.window, 1), WINDOW_BYTES))
         self.end: StreamEnd | None = None
         self.attached = True
@@ -160,6 +170,7 @@ class Streams:
         version: str,
         streamers: Mapping[str, Streamer] = STREAMERS,
         operations: Mapping[str, Operation] = OPERATIONS,
+        policy: LocalPolicy = UNRESTRICTED,
         most: int = MOST_STREAMS,
     ) -> None:
         self._docker = docker
@@ -169,6 +180,7 @@ class Streams:
         self._streamers = streamers
         self._operations = operations
         self._most = most
+        self._policy = policy
         self._streams: dict[str, _Stream] = {}
         # In the order of their turns.
         self._ready: OrderedDict[str, _Stream] = OrderedDict()
@@ -279,6 +291,9 @@ class Streams:
                 "update it"
             )
             raise _Refused(CommandErrorCode.UNSUPPORTED_OPERATION, text)
+        refusal = judge_operation(self._policy, operation)
+        if refusal is not None:
+            raise _Refused(CommandErrorCode.PERMISSION_DENIED, refusal.message)
         if message.again and (message.offset > 0 or operation.stream is StreamKind.DUPLEX):
             text = (
                 f"this stream of {operation.name} isn't known here: the agent was started anew, or nobody came back "
@@ -292,7 +307,7 @@ class Streams:
             arguments = check_arguments(operation, message.arguments, stream=True)
         except InvalidArguments as error:
             raise _Refused(CommandErrorCode.INVALID_ARGUMENT, str(error)) from error
-        stream = _Stream(message, self._docker, arguments, self)
+        stream = _Stream(message, self._docker, arguments, self._policy, self)
         self._streams[stream.stream_id] = stream
         stream.task = asyncio.create_task(
             self._work(stream, streamer), name=f"stream {message.operation} {message.stream_id}"

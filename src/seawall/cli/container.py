@@ -1,14 +1,18 @@
-"""`seawall container logs`: the end of a log as a command, or all of it as a stream."""
+"""Commands of containers and hosts that can be followed as streams: `logs`, `exec`, `stats`, `events`."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated
 
 import typer
 
+from seawall.cli import arguments
 from seawall.cli.delivery import command
 from seawall.cli.fanout import Work
 from seawall.cli.moments import moment
+from seawall.operations.containers import CONTAINER_EXEC, CONTAINER_STATS
+from seawall.operations.system import SYSTEM_EVENTS
 
 _Container = Annotated[str, typer.Argument(metavar="CONTAINER", help="The container's name or id.")]
 
@@ -38,7 +42,7 @@ def _logs(
     ] = None,
 ) -> Work:
     """The end of a container's log, or all of it as it comes."""
-    arguments: dict[str, object] = {"container": container, "tail": tail, "timestamps": timestamps}
+    of_both: dict[str, object] = {"container": container, "tail": tail, "timestamps": timestamps}
     streamed = {
         "follow": follow,
         "whole": whole,
@@ -46,4 +50,57 @@ def _logs(
         "until": float(until) if until is not None else None,
     }
     given = {name: value for name, value in streamed.items() if value not in (None, False)}
-    return Work("container_logs", {**arguments, **given}, stream=bool(given))
+    return Work("container_logs", {**of_both, **given}, stream=bool(given))
+
+
+def add_exec(app: typer.Typer) -> None:
+    """Add the command to the group of the noun."""
+
+    def work(interactive: bool, tty: bool, **given: object) -> Work:
+        own = arguments.read(CONTAINER_EXEC, given)
+        if interactive or tty:
+            return Work(CONTAINER_EXEC.name, {**own, "interactive": interactive, "tty": tty}, stream=True)
+        return Work(CONTAINER_EXEC.name, own)
+
+    work.__doc__ = "Run a command in a running container to its end; with -i or -t live, at this terminal."
+    vars(work)["__signature__"] = inspect.Signature(
+        [
+            *arguments.parameters(CONTAINER_EXEC),
+            _flag("interactive", "-i", "Let it read what is typed or piped in here, of one host."),
+            _flag("tty", "-t", "Give it a terminal: this one."),
+        ]
+    )
+    command(app, "exec")(work)
+
+
+def add_stats(app: typer.Typer) -> None:
+    """Add the command to the group of the noun."""
+
+    def work(live: bool, **given: object) -> Work:
+        return Work(CONTAINER_STATS.name, arguments.read(CONTAINER_STATS, given), stream=live)
+
+    work.__doc__ = CONTAINER_STATS.summary
+    vars(work)["__signature__"] = inspect.Signature(
+        [*arguments.parameters(CONTAINER_STATS), _flag("live", None, "A line each second, of one host.")]
+    )
+    command(app, "stats")(work)
+
+
+def add_events(app: typer.Typer) -> None:
+    """Add the command to the group of the noun."""
+
+    def work() -> Work:
+        return Work(SYSTEM_EVENTS.name, {}, stream=True)
+
+    work.__doc__ = SYSTEM_EVENTS.summary
+    command(app, "events")(work)
+
+
+def _flag(name: str, short: str | None, said: str) -> inspect.Parameter:
+    names = [f"--{name}", *([short] if short is not None else [])]
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=Annotated[bool, typer.Option(*names, help=said)],
+        default=False,
+    )

@@ -47,7 +47,13 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(agent.app, name="agent")
 # Commands that take more than a declaration says.
-_HANDWRITTEN = {"compose_up": compose.add_up, "container_logs": container.add_logs}
+_HANDWRITTEN = {
+    "compose_up": compose.add_up,
+    "container_exec": container.add_exec,
+    "container_logs": container.add_logs,
+    "container_stats": container.add_stats,
+    "system_events": container.add_events,
+}
 for _noun in nouns.NOUNS:
     app.add_typer(nouns.group(_noun, _HANDWRITTEN), name=_noun)
 app.add_typer(command.app, name="command")
@@ -71,6 +77,7 @@ _EXTRAS = {
     "sqlalchemy": "controller",
     "structlog": "controller",
     "uvicorn": "controller",
+    "websockets": "controller",
 }
 
 

@@ -33,7 +33,9 @@ def group(noun: str, handwritten: Handwritten) -> typer.Typer:
     """The commands of one noun: a handwritten one where there is one, else one made from the declaration."""
     app = typer.Typer(no_args_is_help=True, help=NOUNS[noun])
     for operation in OPERATIONS.values():
-        if operation.noun != noun or is_plan(operation) or not operation.command:
+        if operation.noun != noun or is_plan(operation):
+            continue
+        if not operation.command and operation.name not in handwritten:
             continue
         handwritten.get(operation.name, _generated(operation))(app)
 

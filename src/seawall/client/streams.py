@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from seawall.client.context import Connection, is_loopback, trust
 from seawall.client.errors import ClientError, Unreachable
+from seawall.client.errors import StreamFailed as StreamFailed
 from seawall.clock import Clock, SystemClock
 from seawall.core.retry import RetryPolicy, back_off
 from seawall.wire.stream import CHUNK_BYTES, Inflow, OffsetError, Outflow
@@ -33,14 +34,6 @@ _SERVER_ERROR = 500
 _OFFSET = Layout(">Q")
 _MOST_FRAME_BYTES = CHUNK_BYTES + 4096
 _NO_AGENT_LIMIT = 4 * 1024 * 1024  # an end may carry a response
-
-
-class StreamFailed(Exception):
-    """A stream ended, and not well. The message is the explanation, `code` the reason for programs."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 class _Heard(Struct, frozen=True):

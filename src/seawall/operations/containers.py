@@ -213,6 +213,7 @@ CONTAINER_STATS = Operation(
     SafetyClass.SAFE_READ,
     (_CONTAINER,),
     role=Role.VIEWER,
+    stream=StreamKind.LIVE,
 )
 CONTAINER_DIFF = Operation(
     "container_diff",
@@ -256,8 +257,11 @@ CONTAINER_EXEC = Operation(
             option="workdir",
         ),
         Argument("privileged", bool, "give it the whole host", default=False),
+        Argument("interactive", bool, "let it have the input of who calls", default=False, streamed=True),
+        Argument("tty", bool, "give it a terminal", default=False, streamed=True),
     ),
     timeout_seconds=60.0,
+    stream=StreamKind.DUPLEX,
     check=lambda arguments: [] if arguments["command"] else ["argument 'command' is empty: name a program"],
 )
 OPERATIONS = (

@@ -31,18 +31,7 @@ _SETTLE_SECONDS = 5.0
 
 async def container_exec(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_EXEC`."""
-    target, given = target_of(execution), execution.arguments
-    body: dict[str, object] = {
-        "AttachStdout": True,
-        "AttachStderr": True,
-        "Cmd": argument(given, "command", list[str]),
-        "Privileged": argument(given, "privileged", bool),
-    }
-    if given.get("env"):
-        body["Env"] = [f"{key}={value}" for key, value in argument(given, "env", dict[str, str]).items()]
-    for name, field in (("user", "User"), ("working_dir", "WorkingDir")):
-        if given.get(name) is not None:
-            body[field] = given[name]
+    target, body = target_of(execution), process_body(execution.arguments)
     permit(judge_process(execution.policy, body))
     docker, seconds = execution.docker, execution.timeout_seconds
     exec_id = await docker.exec_create(target.object_id, spec=body, timeout_seconds=seconds)
@@ -64,6 +53,22 @@ async def container_exec(execution: Execution) -> object:
         "stderr": stderr,
         "truncated": output.truncated or cut_stdout or cut_stderr,
     }
+
+
+def process_body(given: Arguments) -> dict[str, object]:
+    """Docker's body for the process that the arguments describe; it has no input."""
+    body: dict[str, object] = {
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Cmd": argument(given, "command", list[str]),
+        "Privileged": argument(given, "privileged", bool),
+    }
+    if given.get("env"):
+        body["Env"] = [f"{key}={value}" for key, value in argument(given, "env", dict[str, str]).items()]
+    for name, field in (("user", "User"), ("working_dir", "WorkingDir")):
+        if given.get(name) is not None:
+            body[field] = given[name]
+    return body
 
 
 def _text(data: bytes) -> tuple[str, bool]:

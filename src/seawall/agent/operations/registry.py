@@ -20,6 +20,8 @@ from seawall.agent.operations import (
     volumes,
 )
 from seawall.agent.operations.runner import Resolver, Runner
+from seawall.agent.operations.shells import container_exec
+from seawall.agent.operations.streaming import Streamer, container_logs, container_stats, system_events
 from seawall.agent.operations.verification import Verifier
 
 RUNNERS: dict[str, Runner] = {
@@ -33,6 +35,13 @@ RUNNERS: dict[str, Runner] = {
     **networks.RUNNERS,
     **volumes.RUNNERS,
     **compose.RUNNERS,
+}
+
+STREAMERS: dict[str, Streamer] = {
+    "container_logs": container_logs,
+    "container_stats": container_stats,
+    "container_exec": container_exec,
+    "system_events": system_events,
 }
 
 RESOLVERS: dict[str, Resolver] = {

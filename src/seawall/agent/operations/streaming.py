@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from seawall.agent.docker import Docker
+from seawall.agent.local_policy import LocalPolicy
 from seawall.agent.operations.runner import Arguments, argument, section
 
 BEGIN_SECONDS = 30.0
@@ -28,6 +29,10 @@ class StreamWork(Protocol):
     @property
     def arguments(self) -> Arguments:
         """As declared."""
+
+    @property
+    def policy(self) -> LocalPolicy:
+        """What the host's owner permits."""
 
     async def write(self, data: bytes) -> None:
         """Add bytes to the stream; waits while the reader is a window behind."""
@@ -60,7 +65,7 @@ async def container_logs(work: StreamWork) -> object:
         timeout_seconds=BEGIN_SECONDS,
     ) as pieces:
         async for piece in pieces:
-            await work.write(_header(_STDOUT, len(piece)) + piece if terminal else piece)
+            await work.write(framed(piece) if terminal else piece)
     return None
 
 
@@ -89,11 +94,9 @@ async def system_events(work: StreamWork) -> object:
     return None
 
 
-STREAMERS: dict[str, Streamer] = {
-    "container_logs": container_logs,
-    "container_stats": container_stats,
-    "system_events": system_events,
-}
+def framed(data: bytes) -> bytes:
+    """A terminal's output as Docker frames the output of everything else."""
+    return _header(_STDOUT, len(data)) + data
 
 
 class Lines:

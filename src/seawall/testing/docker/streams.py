@@ -8,14 +8,14 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from seawall.testing.containers import FakeContainer
-from seawall.testing.docker.system import FakeSystem
+from seawall.testing.docker.attachments import FakeAttachments
 
 _header = struct.Struct(">BxxxL").pack
 _STREAMS = {"stdout": 1, "stderr": 2}
 _STATS_SECONDS = 1.0
 
 
-class FakeStreams(FakeSystem):
+class FakeStreams(FakeAttachments):
     """`agent.docker.streams.Streams` in memory: a log is followed until its container ends."""
 
     @asynccontextmanager
