@@ -74,6 +74,7 @@ async def test_a_revoked_agent_ends_with_an_error_that_says_what_to_do(tmp_path:
         save_identity(tmp_path / "agent", controller.url, authority.ca_pem)
         agent = await start(tmp_path / "agent")
         visit = await controller.visit()
+        await visit.welcome()
         await visit.send(Goodbye("revoked by admin", None))
         _, log = await agent.communicate()
         assert agent.returncode == 1

@@ -340,6 +340,24 @@ async def test_a_revoked_agent_stops_with_a_clear_error(authority: CertificateAu
             await host.task
 
 
+async def test_an_agent_that_is_not_let_in_for_good_believes_it_the_second_time(
+    authority: CertificateAuthority,
+) -> None:
+    async with hosting(authority) as host:
+        for refused in (True, False, True, True):
+            if not refused:
+                (await host.open()).vanish()
+            else:
+                visit = await host.controller.visit()
+                await visit.challenge()
+                assert isinstance(await visit.receive(), Hello)
+                await visit.send(Goodbye("not accepted", None))
+            if host.controller.dials < 4:
+                await host.waits_for()
+        with pytest.raises(AgentRevoked, match=r"not accepted.*join again"):
+            await host.task
+
+
 async def test_a_controller_that_falls_silent_is_left_after_three_and_a_half_heartbeats(
     authority: CertificateAuthority,
 ) -> None:
@@ -699,6 +717,7 @@ async def test_a_revoked_agent_ends_its_app(authority: CertificateAuthority, tmp
         docker = FakeDocker(clock)
         agent = asyncio.create_task(run_agent(identity_for(controller, authority), tmp_path, docker, clock))
         visit = await controller.visit()
+        await visit.welcome()
         await visit.send(Goodbye("unknown agent", None))
         with pytest.raises(AgentRevoked, match="unknown agent"):
             await agent

@@ -71,7 +71,7 @@ def traced(command: Sequence[str], paths: Iterable[Path], output: Path) -> list[
         [*words, *watched, "-o", str(output), *command],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, f"{command} under strace ended with {done.returncode}: {done.stderr[-2000:]}"

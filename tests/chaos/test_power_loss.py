@@ -17,7 +17,7 @@ TIMES_A_RUN = 2_500
 SABOTAGED = 400
 ROUNDS = 3
 
-pytestmark = pytest.mark.timeout(120 + TIMES // 10, func_only=True)
+pytestmark = pytest.mark.timeout(600 + TIMES // 10, func_only=True)
 
 
 @pytest.fixture

@@ -84,9 +84,9 @@ async def test_a_hundred_thousand_are_taken_in_at_once() -> None:
         waiting.command(f"c-{n}", float(n % 977), sent=n % 3 == 0, agent=f"a-{n % 1000}")
         for n in range(100_000)
     ]
-    began = time.perf_counter()
+    began = time.process_time()  # others may be busy on this machine
     waiting.backlog.fill(commands)
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     print(f"100,000 commands taken in within {took:.3f} s")  # noqa: T201 - a figure to look at
     assert len(waiting.backlog) == 100_000
     assert took < 1.0

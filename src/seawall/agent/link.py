@@ -87,15 +87,17 @@ class AgentLink:
 
         Raises AgentRevoked when the controller wants no more, and LedgerFailed.
         """
-        failures = 0
+        failures, turned_away = 0, False
         while True:
-            end, healthy_seconds = await self._one_session(worker)
-            if end.revoked:
+            end, open_seconds = await self._one_session(worker)
+            # What was amiss with one hello may have been its way; a second one that is refused is no accident.
+            if end.revoked and (turned_away or open_seconds is not None):
                 raise AgentRevoked(
                     f"the controller at {self._identity.controller_url} has sent this host away for good: "
                     f"{end.reason}. If it should come back, join again with 'seawall agent join' and a new token"
                 )
-            failures = 1 if healthy_seconds >= HEALTHY_SECONDS else failures + 1
+            turned_away = end.revoked
+            failures = 1 if (open_seconds or 0.0) >= HEALTHY_SECONDS else failures + 1
             delay = _wish(end) + back_off(_BACK_OFF, failures, self._clock.dice)
             _logger.warning(
                 "no connection to the controller at %s: %s; next try in %.1f s",
@@ -117,13 +119,13 @@ class AgentLink:
             except TimeoutError:
                 _logger.debug("the controller did not take the goodbye in time")
 
-    async def _one_session(self, worker: Worker) -> tuple[End, float]:
-        """Dial and speak until it is over: why it is, and how long the session was open."""
+    async def _one_session(self, worker: Worker) -> tuple[End, float | None]:
+        """Dial and speak until it is over: why it is, and how long the session was open, None if it never was."""
         credited = worker.streams.credited
         facts = await self._describe()
         socket = await self._dial()
         if isinstance(socket, End):
-            return socket, 0.0
+            return socket, None
         session = AgentSession(socket, self._identity, worker, self._clock, facts, self._instance)
         self._session = session
         opened_at = self._clock.now()
@@ -137,7 +139,7 @@ class AgentLink:
         if worker.streams.credited > credited:
             # It was of use, and somebody waits for the next.
             return end, HEALTHY_SECONDS
-        return end, self._clock.now() - opened_at if session.epoch is not None else 0.0
+        return end, self._clock.now() - opened_at if session.epoch is not None else None
 
     async def _dial(self) -> ControllerSocket | End:
         dialling = asyncio.ensure_future(self._open())

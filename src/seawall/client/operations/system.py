@@ -34,6 +34,5 @@ class System(Group):
 
     def stream_events(self, *, on: str) -> Stream:
         """What happens in the Docker Engine from now on, after a list of how its containers are, as a stream of
-        the one host `on`: see `Stream`.
-        """
+        the one host `on`: see `Stream`."""
         return self._stream("system_events", on, {})

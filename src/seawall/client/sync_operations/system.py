@@ -34,6 +34,5 @@ class SyncSystem(Group):
 
     def stream_events(self, *, on: str) -> SyncStream:
         """What happens in the Docker Engine from now on, after a list of how its containers are, as a stream of
-        the one host `on`: see `SyncStream`.
-        """
+        the one host `on`: see `SyncStream`."""
         return self._stream("system_events", on, {})
