@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -76,7 +77,7 @@ def judged(engine: Engine, name: str, old_id: str, found: dict[str, object]) -> 
     host, config = record_now["HostConfig"], record_now["Config"]
     assert isinstance(host, dict)
     assert isinstance(config, dict)
-    assert isinstance(policy := host["RestartPolicy"], dict)
+    policy = host["RestartPolicy"]
     if policy["Name"] != "unless-stopped":
         return f"its restart policy is {policy}"
     is_new = record_now["Id"] != old_id and config["Image"] == NEW
@@ -111,7 +112,7 @@ def test_a_kill_at_each_step_leaves_one_container_serving_and_the_truth(
             status, _, answer = plane.request("POST", "/api/v1/commands", body)
             assert status in (200, 201, 202), answer
             command_id = str(json.loads(answer)["command_id"])
-            at = until(f"step {step}", lambda: reached(plane.directory / "agent", command_id, step))
+            at = until(f"step {step}", partial(reached, plane.directory / "agent", command_id, step))
             if victim == "dockerd":
                 docker_engine.kill()
                 docker_engine.start()
@@ -121,7 +122,7 @@ def test_a_kill_at_each_step_leaves_one_container_serving_and_the_truth(
                     plane.start_agent(docker_engine.host)
                 else:
                     plane.start_controller()
-            found = until("its end", lambda: over(plane, command_id), within_seconds=LONGEST_SECONDS)
+            found = until("its end", partial(over, plane, command_id), within_seconds=LONGEST_SECONDS)
             problem = judged(docker_engine, name, old_id, found)
             if problem is not None:
                 wrong.append(f"{victim} killed at {at}: {problem}; {found.get('error')}")

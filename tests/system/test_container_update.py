@@ -132,7 +132,7 @@ def full(networks: bool) -> dict[str, object]:
         host = body["HostConfig"]
         assert isinstance(host, dict)
         host["NetworkMode"] = "front"
-        host["PortBindings"] = {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "18080"}]}
+        host["PortBindings"] = {"80/tcp": [{"HostPort": "18080"}]}
         body["ExposedPorts"] = {"80/tcp": {}}
         body["NetworkingConfig"] = {
             "EndpointsConfig": {"front": {"Aliases": ["www"], "IPAMConfig": {"IPv4Address": "10.81.0.9"}}}
