@@ -17,7 +17,7 @@ BENCH_ARGS ?=
 MUTANTS_ARGS ?=
 SOAK_ARGS ?=
 
-.PHONY: help setup up check test mutants soak lint format types arch bench pictures lock clean
+.PHONY: help setup up check test mutants soak lint format types arch generate bench pictures lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -46,6 +46,7 @@ soak: export SEAWALL_SIMULATION_SEEDS ?= 50000
 soak: export SEAWALL_POWER_LOSSES ?= 200000
 soak: export SEAWALL_KILLS ?= 2000
 soak: export SEAWALL_DOCKER_FAULTS ?= 300
+soak: export SEAWALL_SEQUENCES ?= 5000
 soak: export SEAWALL_GATE_SEEDS ?= 1000
 soak: export SEAWALL_LEAK_COMMANDS ?= 1000000
 soak: setup ## The tests of delivery and of the gates ten times as often and more; takes hours, ends with its figures
@@ -68,6 +69,9 @@ types: setup ## Strict type check of src
 arch: setup ## Who may import whom, what is pure, what is public
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q tests/architecture
+
+generate: setup ## Write what is made from the declarations of operations: the client's methods, tables of the documentation
+	$(BIN)/python scripts/generate.py
 
 bench: setup ## What a command costs, beside the bare round trip of the same run
 	$(BIN)/python -m bench $(BENCH_ARGS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from bench import circuits, commands, durable, link, state
+from bench import circuits, commands, durable, link, state, streams
 from bench.measure import Row
 
 # What is measured, in order, each with the repetitions and the rounds that it is given. A bench is one line here.
@@ -21,6 +21,7 @@ BENCHES: dict[str, Callable[[bool], Awaitable[list[Row]]]] = {
     "state": lambda quick: state.state(),
     "durable": lambda quick: durable.measure(3 if quick else 7, 2_048),
     "link": lambda quick: link.measure(3 if quick else 15),
+    "streams": lambda quick: streams.measure(3 if quick else 7),
 }
 
 

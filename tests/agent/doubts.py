@@ -68,6 +68,23 @@ async def removes(docker: Docker, container: str) -> None:
     await docker.container_remove(container, force=True, volumes=False, timeout_seconds=SECONDS)
 
 
+async def pauses(docker: Docker, container: str) -> None:
+    await docker.container_pause(container, timeout_seconds=SECONDS)
+
+
+async def unpauses(docker: Docker, container: str) -> None:
+    await docker.container_unpause(container, timeout_seconds=SECONDS)
+
+
+async def kills_paused(docker: Docker, container: str) -> None:
+    await docker.container_kill(container, signal="SIGKILL", timeout_seconds=SECONDS)
+
+
+async def limits(docker: Docker, container: str) -> None:
+    changes = {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 7}}
+    await docker.container_configure(container, changes=changes, timeout_seconds=SECONDS)
+
+
 @dataclass(frozen=True)
 class Case:
     """What is asked of which container, what happens, and what is to be found out of it.
@@ -86,17 +103,20 @@ class Case:
     arguments: dict[str, object] = field(default_factory=dict)
     restart_policy: str = "no"
     removes_itself: bool = False
+    paused: bool = False
 
     def __str__(self) -> str:
         words = [self.operation, "running" if self.running else "idle", *map(str, self.arguments.values())]
         words += ["done"] if self.done else []
         words += [self.somebody.__name__, *(["bounced"] if self.bounced else [])]
         words += [self.restart_policy] if self.restart_policy != "no" else []
+        words += ["paused"] if self.paused else []
         return "-".join(words) + ("-auto" if self.removes_itself else "")
 
 
 _start, _stop, _restart, _kill = "container_start", "container_stop", "container_restart", "container_kill"
 _rename, _remove = "container_rename", "container_remove"
+_pause, _unpause, _limit = "container_pause", "container_unpause", "container_set_limits"
 _applied, _not_applied, _partial, _unknowable = (
     Verdict.APPLIED,
     Verdict.NOT_APPLIED,
@@ -107,6 +127,8 @@ _ours, _unknown, _undone = (True, "seawall"), (True, "unknown"), (False, "seawal
 _now: dict[str, object] = {"grace_seconds": 0}
 _term: dict[str, object] = {"signal": "SIGTERM"}
 _force: dict[str, object] = {"force": True}
+_keep: dict[str, object] = {"restart": "on-failure:3"}
+_never: dict[str, object] = {"restart": "no"}
 
 CASES = [
     Case(_start, False, _not_applied),
@@ -165,6 +187,28 @@ CASES = [
     Case(_remove, True, _partial, bounced=True, arguments=_force),
     Case(_remove, True, _partial, somebody=stops, arguments=_force),
     Case(_remove, True, _applied, _unknown, somebody=stops, removes_itself=True),
+    Case(_pause, True, _not_applied),
+    Case(_pause, True, _applied, _ours, done=True),
+    Case(_pause, True, _applied, _unknown, paused=True),
+    Case(_pause, True, _not_applied, done=True, somebody=unpauses),
+    Case(_pause, True, _unknowable, done=True, somebody=kills_paused),
+    Case(_pause, True, _unknowable, somebody=restarts),
+    Case(_pause, True, _unknowable, bounced=True),
+    Case(_pause, True, _unknowable, somebody=removes),
+    Case(_pause, False, _not_applied),
+    Case(_unpause, True, _not_applied, paused=True),
+    Case(_unpause, True, _applied, _ours, done=True, paused=True),
+    Case(_unpause, True, _applied, _unknown),
+    Case(_unpause, True, _unknowable, paused=True, somebody=kills_paused),
+    Case(_unpause, True, _unknowable, paused=True, bounced=True),
+    Case(_unpause, False, _not_applied),
+    Case(_limit, True, _not_applied, arguments=_keep),
+    Case(_limit, True, _applied, _ours, done=True, arguments=_keep),
+    Case(_limit, False, _applied, _ours, done=True, arguments=_keep),
+    Case(_limit, False, _applied, _unknown, arguments=_never),
+    Case(_limit, True, _unknowable, somebody=limits, arguments=_keep),
+    Case(_limit, True, _not_applied, bounced=True, arguments=_keep),
+    Case(_limit, False, _unknowable, somebody=removes, arguments=_keep),
 ]
 
 
@@ -191,6 +235,8 @@ async def _begin(host: Host, case: Case, name: str) -> Execution:
     host.create(name, restart_policy=case.restart_policy, removes_itself=case.removes_itself)
     if case.running:
         await starts(host.docker, name)
+    if case.paused:
+        await pauses(host.docker, name)
     given = {"container": name, **case.arguments}
     if case.operation == _rename:
         given["name"] = f"{name}-new"

@@ -10,7 +10,7 @@ import pytest
 from seawall.agent.docker import LOG_LIMIT_BYTES, Docker, DockerFailure, LogChunk, LogTail
 from seawall.agent.operations.containers import resolve
 from seawall.agent.operations.logs import LogLine, lines_of
-from seawall.agent.operations.registry import RUNNERS, VERIFIERS
+from seawall.agent.operations.registry import RUNNERS, STREAMERS, VERIFIERS
 from seawall.agent.operations.runner import RESPONSE_LIMIT_BYTES, Execution, ResponseTooLarge, Target
 from seawall.core.command import SafetyClass
 from seawall.operations.operation import check_arguments
@@ -34,7 +34,7 @@ async def run(docker: Docker, operation: str, **arguments: object) -> object:
     """The response as it arrives at the other end."""
     checked = check_arguments(OPERATIONS[operation], arguments)
     target = None
-    if OPERATIONS[operation].changes:
+    if OPERATIONS[operation].container is not None and OPERATIONS[operation].changes:
         target = await resolve(docker, str(checked["container"]), 30.0)
     response = await RUNNERS[operation](execution(docker, checked, target))
     return msgspec.json.decode(msgspec.json.encode(response))
@@ -47,8 +47,9 @@ async def record(docker: Docker, operation: str, **arguments: object) -> dict[st
 
 
 async def test_every_supported_operation_has_a_runner_and_every_runner_an_operation() -> None:
-    supported = {name for name, operation in OPERATIONS.items() if operation.supported}
+    supported = {name for name, operation in OPERATIONS.items() if operation.supported and operation.command}
     assert set(RUNNERS) == supported
+    assert set(STREAMERS) == {name for name, operation in OPERATIONS.items() if operation.stream is not None}
 
 
 async def test_a_change_can_be_verified_or_says_that_it_can_not() -> None:
@@ -57,7 +58,8 @@ async def test_a_change_can_be_verified_or_says_that_it_can_not() -> None:
         for name, operation in OPERATIONS.items()
         if operation.supported and operation.changes and operation.safety is not SafetyClass.OPAQUE
     }
-    assert set(VERIFIERS) == verifiable
+    changing = {name for name, operation in OPERATIONS.items() if operation.supported and operation.changes}
+    assert verifiable <= set(VERIFIERS) <= changing
 
 
 async def test_a_change_is_never_begun_without_its_target() -> None:
@@ -116,7 +118,7 @@ async def test_a_list_of_what_runs_leaves_the_rest_out() -> None:
 
 async def test_a_linked_container_is_listed_by_its_own_name() -> None:
     class Linked(FakeDocker):
-        async def container_list(self, *, stopped: bool, timeout_seconds: float) -> list[dict[str, object]]:
+        async def container_list(self, **asked: object) -> list[dict[str, object]]:  # type: ignore[override]  # whatever is asked
             return [{"Id": "1", "Names": ["/web/database", "/db"]}]
 
     listed = await run(Linked(FakeClock()), "container_list")

@@ -10,6 +10,7 @@ from seawall.agent.operations.verification import Doubt, Finding, Record, Verdic
 from seawall.testing.clock import FakeClock
 from seawall.testing.containers import FakeContainer
 from seawall.testing.docker import FakeDocker
+from tests.agent.creation_doubts import CREATIONS, Creation, find_out_creations
 from tests.agent.doubts import CASES, Case, find_out
 
 FIRST, SECOND, THIRD = (f"2030-01-01T00:00:0{second}.5Z" for second in (1, 2, 3))
@@ -39,6 +40,12 @@ class FakeHost:
     async def bounce(self) -> None:
         self.engine.kill_daemon()
         self.engine.start_daemon()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("case", CREATIONS, ids=str)
+async def test_a_creation_in_doubt_is_found_out(case: Creation) -> None:
+    assert await find_out_creations(FakeHost().docker, [case]) == []
 
 
 def record(name: str = "web", status: str = "running", **changed: object) -> Record:
@@ -198,6 +205,8 @@ def test_a_change_has_settled_when_its_grace_and_a_little_more_is_over(
 
 def test_what_is_partly_done_can_be_resumed() -> None:
     partly = {case.operation for case in CASES if case.verdict is Verdict.PARTIAL}
-    resumable = {name for name, verifier in VERIFIERS.items() if verifier.resume is not None}
+    partly |= {case.operation for case in CREATIONS if case.verdict is Verdict.PARTIAL}
+    resumed = {name for name, verifier in VERIFIERS.items() if verifier.resume is not None}
+    told = {case.operation for case in (*CASES, *CREATIONS)}
     # The others are in files of their own.
-    assert partly == {name for name in resumable if name in {case.operation for case in CASES}}
+    assert partly == resumed & told

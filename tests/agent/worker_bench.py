@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from seawall.agent.ledger import State
+from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.operations.registry import RUNNERS, VERIFIERS
 from seawall.agent.operations.runner import Execution, Runner
 from seawall.agent.operations.verification import Verifier
@@ -26,7 +27,9 @@ class Bench:
         limits: Limits | None = None,
         runners: Mapping[str, Runner] | None = None,
         verifiers: Mapping[str, Verifier] | None = None,
+        policy: LocalPolicy = UNRESTRICTED,
     ) -> None:
+        self.policy = policy
         self.clock = FakeClock()
         self.docker = FakeDocker(self.clock)
         self.disk = MemoryDisk()
@@ -50,6 +53,7 @@ class Bench:
             limits=self.limits,
             runners=self.runners,
             verifiers=self.verifiers,
+            policy=self.policy,
         )
         return self.worker
 
@@ -143,9 +147,10 @@ async def opened(
     limits: Limits | None = None,
     runners: Mapping[str, Runner] | None = None,
     verifiers: Mapping[str, Verifier] | None = None,
+    policy: LocalPolicy = UNRESTRICTED,
 ) -> Bench:
     """A bench with a session."""
-    bench = Bench(limits, runners, verifiers)
+    bench = Bench(limits, runners, verifiers, policy)
     await bench.open()
     return bench
 

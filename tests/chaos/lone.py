@@ -14,6 +14,7 @@ from typing import TypeVar
 import httpx
 
 from seawall.agent.join import join
+from seawall.agent.local_policy import Level, LocalPolicy, Rules
 from seawall.core.command import Domain
 from tests.chaos.fake_dockerd import FakeDockerd
 from tests.chaos.hatchery import start_agent, start_controller
@@ -58,6 +59,7 @@ class Lone:
                 labels={},
                 directory=self.agent_directory,
                 version="chaos",
+                policy=LocalPolicy(Level.MANAGE, exec=True, rules=Rules(images=("*",))),
             )
             await self.start(AGENT)
             await self.connected()

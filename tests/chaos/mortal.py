@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from seawall.agent.join import join
+from seawall.agent.local_policy import Level, LocalPolicy, Rules
 from tests.chaos.callers import Callers
 from tests.chaos.hatchery import start_agent, start_controller
 from tests.system.plane import free_port
@@ -115,7 +116,15 @@ class MortalPlane:
         async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
             answer = await http.post(f"{self._url}/api/v1/join-tokens", json={})
         url, join_token = f"https://127.0.0.1:{self._agents}", answer.json()["token"]
-        await join(url, join_token, name=host, labels={}, directory=self._directory / host, version="chaos")
+        await join(
+            url,
+            join_token,
+            name=host,
+            labels={},
+            directory=self._directory / host,
+            version="chaos",
+            policy=LocalPolicy(Level.MANAGE, exec=True, rules=Rules(images=("*",))),
+        )
 
     def _expect_alive(self) -> None:
         for name, process in self._processes.items():

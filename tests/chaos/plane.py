@@ -13,14 +13,17 @@ from pathlib import Path
 import httpx
 
 from seawall.agent.app import run_agent
+from seawall.agent.docker import Docker
 from seawall.agent.identity import AgentIdentity, pinned_context
 from seawall.agent.join import join
+from seawall.client.context import Connection
 from seawall.clock import SystemClock
 from seawall.controller.app import Running, run_controller
 from seawall.controller.authority import CertificateAuthority
 from seawall.controller.settings import load_settings
 from seawall.testing.containers import FakeContainer
 from seawall.testing.docker import FakeDocker
+from seawall.wire.secret import Secret
 from tests.chaos.callers import Callers
 from tests.chaos.intents import Intent, Judgement, intent_to, judge, random_intent
 from tests.chaos.proxy import FaultProxy
@@ -35,8 +38,11 @@ _TIMEOUT_SECONDS = 1.0
 class FaultyPlane:
     """What a test does to it: `order` commands, set the proxy's plan, and `judge` at the end."""
 
-    def __init__(self, proxy: FaultProxy, docker: FakeDocker, callers: Callers, seed: int) -> None:
+    def __init__(
+        self, proxy: FaultProxy, docker: FakeDocker, callers: Callers, seed: int, connection: Connection
+    ) -> None:
         self.proxy = proxy
+        self.connection = connection
         self.docker = docker
         self.callers = callers
         self.intents: list[Intent] = []
@@ -69,8 +75,13 @@ class FaultyPlane:
 
 
 @asynccontextmanager
-async def faulty_plane(directory: Path, seed: int) -> AsyncIterator[FaultyPlane]:
-    """A plane of one host, connected through the proxy, which lets everything pass for now."""
+async def faulty_plane(
+    directory: Path, seed: int, engine: Docker | None = None
+) -> AsyncIterator[FaultyPlane]:
+    """A plane of one host, connected through the proxy, which lets everything pass for now.
+
+    `engine` is what the agent serves instead of the fake Docker.
+    """
     async with _controller(directory / "data") as running:
         token = running.admin_token_file.read_text().strip()
         authority = CertificateAuthority.open(running.data / "authority", SystemClock().wall())
@@ -80,9 +91,10 @@ async def faulty_plane(directory: Path, seed: int) -> AsyncIterator[FaultyPlane]
         async with (
             FaultProxy(running.agents.port, *tls, seed) as proxy,
             aclosing(Callers(running.api_url, token)) as callers,
-            _agent(replace(identity, controller_url=proxy.url), docker, directory / "agent"),
+            _agent(replace(identity, controller_url=proxy.url), engine or docker, directory / "agent"),
         ):
-            yield FaultyPlane(proxy, docker, callers, seed)
+            connection = Connection(running.api_url, Secret(token))
+            yield FaultyPlane(proxy, docker, callers, seed, connection)
 
 
 @asynccontextmanager
@@ -104,7 +116,7 @@ async def _controller(data: Path) -> AsyncIterator[Running]:
 
 
 @asynccontextmanager
-async def _agent(identity: AgentIdentity, docker: FakeDocker, directory: Path) -> AsyncIterator[None]:
+async def _agent(identity: AgentIdentity, docker: Docker, directory: Path) -> AsyncIterator[None]:
     stop, connected = asyncio.Event(), asyncio.Event()
     work = asyncio.create_task(
         run_agent(identity, directory, docker, SystemClock(), on_connected=connected.set, stop=stop)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
 
 import seawall
 from seawall.controller.api.application import create_api
@@ -30,9 +30,9 @@ Route = tuple[str, str]
 def permissions(app: FastAPI) -> dict[Route, str]:
     found: dict[Route, str] = {}
     for route in app.routes:
-        assert isinstance(route, APIRoute)
+        assert isinstance(route, APIRoute | APIWebSocketRoute)
         permission = permission_of(route)
-        for method in route.methods or ():
+        for method in route.methods or () if isinstance(route, APIRoute) else ("GET",):
             role = permission.role.value if isinstance(permission, Requirement) else "open"
             found[method, route.path] = role
     return found

@@ -155,6 +155,22 @@ class Engine:
         finally:
             connection.close()
 
+    def in_its_network(self, *command: str) -> list[str]:
+        """The command line that runs a command where dockerd lives: it has a network of its own."""
+        if self._process is None:
+            raise RuntimeError("the engine isn't running")
+        nsenter = self._programs.unshare.with_name("nsenter")
+        return [str(nsenter), f"--net=/proc/{self._process.pid}/ns/net", "--", *command]
+
+    def busybox_in_its_network(self, *applet: str) -> list[str]:
+        """The same for an applet of busybox."""
+        return self.in_its_network(str(self._programs.busybox), *applet)
+
+    def raise_loopback(self) -> None:
+        """Have 127.0.0.1 in dockerd's network, which begins without."""
+        command = self.busybox_in_its_network("ifconfig", "lo", "up")
+        subprocess.run(command, check=True, capture_output=True, timeout=10)
+
     def run_container(
         self,
         name: str,
@@ -200,7 +216,8 @@ class Engine:
     def remove_container(self, name: str) -> None:
         """Kill and remove a container, by name or id; one that is gone already is fine."""
         answer = self.request("DELETE", f"/containers/{quote(name)}?force=1&v=1")
-        if answer.status != http.HTTPStatus.NOT_FOUND:
+        # 409: it is removing itself.
+        if answer.status not in (http.HTTPStatus.NOT_FOUND, http.HTTPStatus.CONFLICT):
             self._expect(answer, f"remove {name}")
 
     def remove_all_containers(self) -> None:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -65,8 +65,11 @@ class Plane:
         self._spawn("controller", "controller", "--data", str(self.data), *addresses)
         until("the controller is ready", self._answers)
 
-    def start_agent(self, docker: str, host: str = "local") -> None:
-        """Start the agent of a host, which joins the first time; return once it is connected."""
+    def start_agent(self, docker: str, host: str = "local", images: Sequence[str] = ("*",)) -> None:
+        """Start the agent of a host, which joins the first time; return once it is connected.
+
+        Containers may be made there of `images` only.
+        """
         name = "agent" if host == "local" else host
         directory = self.directory / name
         if not directory.exists():
@@ -74,7 +77,8 @@ class Plane:
             assert status in (200, 201), body
             joined = self.cli(
                 *("agent", "join", f"https://127.0.0.1:{self.agents_port}", "--name", host),
-                *("--token", json.loads(body)["token"], "--data", str(directory)),
+                *("--token", json.loads(body)["token"], "--data", str(directory), "--allow", "manage"),
+                *(word for image in images for word in ("--allow-image", image)),
             )
             assert joined.returncode == 0, joined.stderr
         self._spawn(name, "agent", "run", "--data", str(directory), "--docker", docker)

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from seawall.agent.docker import AioDocker, Docker
+from tests.agent.creation_doubts import CREATIONS, find_out_creations
 from tests.agent.doubts import CASES, find_out
 from tests.system.engine import IMAGE, Engine
 
@@ -56,3 +57,7 @@ async def host(docker_engine: Engine) -> AsyncIterator[RealHost]:
 @pytest.mark.parametrize("bounced", [False, True], ids=["living-daemon", "killed-daemon"])
 async def test_every_change_in_doubt_is_found_out_as_on_the_fake(host: RealHost, bounced: bool) -> None:
     assert await find_out(host, [case for case in CASES if case.bounced is bounced]) == []
+
+
+async def test_every_creation_in_doubt_is_found_out_as_on_the_fake(host: RealHost) -> None:
+    assert await find_out_creations(host.docker, CREATIONS) == []

@@ -18,9 +18,13 @@ from seawall.agent.docker import AioDocker, Docker, DockerAddressError, DockerFa
 from seawall.agent.identity import AgentIdentity, IdentityError
 from seawall.agent.ledger import LEDGER_FILE, Ledger, LedgerDamaged, LedgerFailed
 from seawall.agent.link import AgentLink, AgentRevoked
+from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
+from seawall.agent.local_policy_file import PolicyError, load_policy
+from seawall.agent.registries import reaches
 from seawall.agent.session import HostFacts
 from seawall.agent.worker import Worker
 from seawall.clock import Clock, SystemClock
+from seawall.operations import compose
 from seawall.telemetry.setup import LogFormat, configure
 
 STOP_GRACE_SECONDS = 5.0
@@ -31,6 +35,8 @@ DOCKER_DATA = Path("/var/lib/docker")
 
 _VERSION_SECONDS = 3.0
 _FAILED = 1
+COMPOSE_DIRECTORY = "compose"
+"""Where the agent keeps what it needs of Compose projects, beside its ledger."""
 LEDGER_FAILED = 70
 """The exit code of an agent that can't write its ledger any more: whoever supervises it starts it again."""
 
@@ -64,13 +70,14 @@ async def run_agent(
     simulated: bool = False,
     on_connected: Callable[[], object] | None = None,
     stop: asyncio.Event | None = None,
+    policy: LocalPolicy = UNRESTRICTED,
 ) -> None:
     """Serve the controller until `stop` is set, or until cancelled. Closes `docker` at the end.
 
-    The ledger is a file in `directory`. `on_connected` is called each time a session opens. `stop` gives work under way
-    a few seconds and answers it; a cancellation doesn't wait. Raises AgentRevoked when the controller has sent this
-    host away for good, LedgerDamaged for a ledger that can't be used, and LedgerFailed when nothing can be recorded any
-    more: the process has to end then.
+    The ledger is a file in `directory`, `policy` is what the controller may do here. `on_connected` is called each
+    time a session opens. `stop` gives work under way a few seconds and answers it; a cancellation doesn't wait.
+    Raises AgentRevoked when the controller has sent this host away for good, LedgerDamaged for a ledger that can't
+    be used, and LedgerFailed when nothing can be recorded any more: the process has to end then.
     """
     broken: asyncio.Future[LedgerFailed] = asyncio.get_running_loop().create_future()
 
@@ -84,7 +91,7 @@ async def run_agent(
         await docker.close()
         raise
     try:
-        await _serve(identity, ledger, docker, clock, simulated, on_connected, stop, broken)
+        await _serve(identity, ledger, docker, clock, simulated, on_connected, stop, broken, policy)
     finally:
         await ledger.close()
         await docker.close()
@@ -99,6 +106,7 @@ async def _serve(
     on_connected: Callable[[], object] | None,
     stop: asyncio.Event | None,
     broken: asyncio.Future[LedgerFailed],
+    policy: LocalPolicy,
 ) -> None:
     version = agent_version()
 
@@ -107,7 +115,17 @@ async def _serve(
         return HostFacts(version, hostname, await _docker_version(docker), simulated)
 
     link = AgentLink(identity, clock, describe, on_connected)
-    worker = Worker(docker, clock, link.send, ledger=ledger, version=version, disk_space=disk_space)
+    worker = Worker(
+        docker,
+        clock,
+        link.send,
+        ledger=ledger,
+        version=version,
+        disk_space=disk_space,
+        absent=() if docker.compose_absent is None else (compose.PROGRAM,),
+        policy=policy,
+        reach=reaches,
+    )
     running = asyncio.create_task(link.run(worker), name=f"agent {identity.name}")
     stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")
     try:
@@ -131,14 +149,14 @@ async def _serve(
 def main(directory: Path, docker_url: str | None = None, log_format: LogFormat = "console") -> int:
     """Run this host's agent until SIGTERM or SIGINT; returns the process's exit code.
 
-    `directory` holds the identity that `seawall agent join` made, and the ledger.
+    `directory` holds the identity and the policy that `seawall agent join` made, and the ledger.
     """
     configure(log_format)
     try:
-        identity = AgentIdentity.load(directory)
+        identity, policy = AgentIdentity.load(directory), load_policy(directory)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_until_told_to_stop(identity, directory, docker_url))
-    except (IdentityError, DockerAddressError, LedgerDamaged, AgentRevoked) as error:
+            runner.run(_until_told_to_stop(identity, directory, docker_url, policy))
+    except (IdentityError, PolicyError, DockerAddressError, LedgerDamaged, AgentRevoked) as error:
         sys.stderr.write(f"the agent can't run: {error}\n")
         return _FAILED
     except LedgerFailed as error:
@@ -147,14 +165,26 @@ def main(directory: Path, docker_url: str | None = None, log_format: LogFormat =
     return 0
 
 
-async def _until_told_to_stop(identity: AgentIdentity, directory: Path, docker_url: str | None) -> None:
+async def _until_told_to_stop(
+    identity: AgentIdentity, directory: Path, docker_url: str | None, policy: LocalPolicy
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     docker = AioDocker(docker_url)
+    await docker.find_compose(directory / COMPOSE_DIRECTORY, os.environ.get("PATH", os.defpath))
+    _logger.info(
+        "projects are brought up with %s", docker.compose_version or "nothing: there is no Compose program"
+    )
     _logger.info("agent %s serves the Docker Engine at %s", identity.name, docker.address)
-    await run_agent(identity, directory, docker, SystemClock(), stop=stop)
+    _logger.info(
+        "the controller may do this here: %s%s, as %s says",
+        policy.level.value,
+        ", and exec" if policy.exec else "",
+        policy.source,
+    )
+    await run_agent(identity, directory, docker, SystemClock(), stop=stop, policy=policy)
     _logger.info("agent %s has stopped", identity.name)
 
 

@@ -70,7 +70,7 @@ class Changes:
         self._admission = admission
         self._attempts = Attempts(clock, ledger, send, self._too_late)
         self._outbox = Outbox(ledger, clock, send)
-        self._verification = Verification(docker, clock, ledger, verifiers)
+        self._verification = Verification(docker, clock, ledger, verifiers, intake.policy)
         self._names, self._ids = Turns(), Turns()
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -230,8 +230,7 @@ class Changes:
         operation = self._intake.operation(entry.operation)
         arguments = unpack_map(entry.arguments)
         job = Job(Execute(entry.command_id, "", 0, entry.operation, arguments, 0.0, 0, entry.sequence))
-        if operation is not None and operation.container is not None:
-            job.container = str(arguments.get(operation.container))
+        job.turn = operation.turn(arguments) if operation is not None else None
         timeout_seconds = operation.timeout_seconds if operation is not None else _TIMEOUT_SECONDS
         case = self._doubt(job, entry, None, timeout_seconds)
         self._jobs[job.command_id] = job
@@ -240,7 +239,7 @@ class Changes:
     # A command's way
 
     async def _work(self, job: Job, order: Order) -> None:
-        async with turn(self._names, job.container):
+        async with turn(self._names, job.turn):
             try:
                 job.slot = await self._admission.wait(job)
                 target = await self._resolve(job, order)
@@ -264,7 +263,7 @@ class Changes:
     async def _recover(self, job: Job, case: Case) -> None:
         object_id = case.pre_image.get("id")
         turn_by_id = turn(self._ids, object_id if isinstance(object_id, str) else None)
-        async with turn(self._names, job.container), turn_by_id:
+        async with turn(self._names, job.turn), turn_by_id:
             await self._conclude(job, await self._verification.decide(case))
 
     async def _resolve(self, job: Job, order: Order) -> Target | None:
@@ -282,7 +281,7 @@ class Changes:
         if entry is None and job.sequence <= self._ledger.watermark:
             text = f"{job.about} was over for the controller before it began: nothing was done"
             return Outcome(CommandErrorCode.DEADLINE_EXCEEDED, text)
-        arguments = pack(job.arguments)
+        arguments = pack(job.told_arguments)
         seen = self._verification.pre_image(job.operation, target)
         # From here on nobody stops it: whether the row is there isn't known before the ledger says so.
         job.phase, job.begun_at = Phase.BEGINNING, self._clock.now()
@@ -329,7 +328,7 @@ class Changes:
         if final or is_last_word(outcome):
             outcome, content = packed(outcome)
             entry = await self._ledger.finish(
-                job.sequence, job.command_id, job.operation, pack(job.arguments), content
+                job.sequence, job.command_id, job.operation, pack(job.told_arguments), content
             )
             waiting = [
                 waiter.correlation_id for waiter in job.waiters if waiter.epoch == self._attempts.epoch

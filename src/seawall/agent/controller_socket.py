@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket as sockets
 import ssl
 from urllib.parse import urlsplit
 
@@ -16,6 +18,10 @@ from seawall.wire.join import CONTROLLER_SERVER_NAME
 SUBPROTOCOL = "seawall.v1"
 
 _CLOSE_SECONDS = 2.0
+
+# An answer waits behind what was given to the transport and to the kernel before it: a chunk or two of a stream.
+_BUFFERED_BYTES = 64 * 1024
+_UNSENT_BYTES = 128 * 1024
 
 _logger = logging.getLogger("seawall.agent.link")
 
@@ -69,6 +75,7 @@ class AioControllerSocket:
     def __init__(self, http: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._http = http
         self._socket = socket
+        _keep_little_back(socket)
 
     async def receive(self) -> bytes | str | End:
         """See `ControllerSocket.receive`."""
@@ -96,6 +103,20 @@ class AioControllerSocket:
             await _close(self._socket)
         finally:
             await self._http.close()
+
+
+def _keep_little_back(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Have little of what is sent wait on this host, where nothing can overtake it."""
+    raw = socket.get_extra_info("socket")
+    option: int | None = getattr(sockets, "TCP_NOTSENT_LOWAT", None)
+    if raw is not None and option is not None:
+        try:
+            raw.setsockopt(sockets.IPPROTO_TCP, option, _UNSENT_BYTES)
+        except OSError as error:
+            _logger.debug("the kernel doesn't limit what waits to be sent: %s", error)
+    transport = socket._writer.transport  # aiohttp has no other way to it
+    if isinstance(transport, asyncio.Transport):
+        transport.set_write_buffer_limits(_BUFFERED_BYTES)
 
 
 def _endpoint(identity: AgentIdentity) -> tuple[str, ssl.SSLContext | None]:

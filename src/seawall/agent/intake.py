@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
 from seawall.agent.ledger import Ledger, State
+from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy, judge_operation
 from seawall.agent.operations.registry import RESOLVERS
 from seawall.agent.operations.runner import Resolver, Runner
 from seawall.core.command import Outcome
@@ -25,7 +26,7 @@ class Order(Struct, frozen=True):
 
 
 class Intake:
-    """What this agent performs."""
+    """What this agent performs. Nothing begins that `check` has not let in: here the host's policy is kept."""
 
     def __init__(
         self,
@@ -33,17 +34,27 @@ class Intake:
         operations: Mapping[str, Operation],
         version: str,
         resolvers: Mapping[str, Resolver] = RESOLVERS,
+        policy: LocalPolicy = UNRESTRICTED,
+        absent: Collection[str] = (),
     ) -> None:
+        """`policy` is the host's own; `absent` has what operations need (`Operation.needs`) and it hasn't got."""
+        self.policy = policy
         self._runners = runners
         self._operations = operations
         self._version = version
         self._resolvers = resolvers
+        self._absent = absent
 
     @property
     def operations(self) -> list[str]:
-        """The names of it."""
+        """The names of it: what the host's policy forbids is none of them."""
+        known = [self._operations[name] for name in self._runners if name in self._operations]
         return sorted(
-            name for name in self._runners if name in self._operations and self._operations[name].supported
+            each.name
+            for each in known
+            if each.supported
+            and judge_operation(self.policy, each) is None
+            and each.needs not in self._absent
         )
 
     def operation(self, name: str) -> Operation | None:
@@ -64,6 +75,15 @@ class Intake:
                 CommandErrorCode.UNSUPPORTED_OPERATION,
                 f"this agent is version {self._version} and doesn't know the operation {message.operation[:64]!r}: "
                 "update it; nothing was done",
+            )
+        refusal = judge_operation(self.policy, operation)
+        if refusal is not None:
+            return Outcome(CommandErrorCode.PERMISSION_DENIED, refusal.message)
+        if operation.needs is not None and operation.needs in self._absent:
+            return Outcome(
+                CommandErrorCode.UNSUPPORTED_OPERATION,
+                f"{operation.name} needs {operation.needs}, and the agent found none on this host when it started: "
+                "install it, then restart the agent; nothing was done",
             )
         if operation.changes and message.sequence <= 0:
             return Outcome(

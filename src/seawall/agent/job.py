@@ -15,6 +15,8 @@ from seawall.clock import Timer
 from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.operation import Lane
+from seawall.operations.registry import OPERATIONS
+from seawall.operations.secrets import hidden
 from seawall.wire.messages import Execute
 
 _LONGEST_SECONDS = 86_400.0
@@ -49,8 +51,8 @@ class Job:
     """One piece of work.
 
     `waiters` are the attempts that wait for it, oldest first; they are answered at `answer_at` at the latest.
-    `begin_by` is when an effect may begin at the latest. `container` is the one that a change is about, as the command
-    spells it.
+    `begin_by` is when an effect may begin at the latest. `turn` is the key of what a change is about, as the
+    command spells it.
     """
 
     __slots__ = (
@@ -61,7 +63,6 @@ class Job:
         "begun_at",
         "case",
         "command_id",
-        "container",
         "counted",
         "grace_until",
         "operation",
@@ -72,6 +73,7 @@ class Job:
         "slot",
         "task",
         "timer",
+        "turn",
         "urgent",
         "waiters",
     )
@@ -84,9 +86,7 @@ class Job:
         self.arguments: Mapping[str, object] = message.arguments if order is None else order.arguments
         self.order = order
         self.urgent = order is not None and order.operation.lane is Lane.CONTROL
-        self.container: str | None = None
-        if order is not None and order.operation.container is not None and order.operation.changes:
-            self.container = str(order.arguments[order.operation.container])
+        self.turn = order.operation.turn(order.arguments) if order is not None else None
         self.waiters: list[Waiter] = []
         self.phase = Phase.WAITING
         self.case: Case | None = None
@@ -100,10 +100,16 @@ class Job:
     @property
     def about(self) -> str:
         """What it is, for people."""
-        for noun in ("container", "image", "network", "volume", "project", "name"):
+        for noun in ("container", "image", "network", "volume", "project", "reference", "name"):
             if self.arguments.get(noun):
                 return f"{self.operation[:64]} of {self.arguments[noun]}"
         return self.operation[:64]
+
+    @property
+    def told_arguments(self) -> dict[str, object]:
+        """Its arguments as the ledger keeps them: without what is secret."""
+        operation = self.order.operation if self.order is not None else OPERATIONS.get(self.operation)
+        return hidden(operation, self.arguments)
 
     @property
     def moved_at(self) -> float:
@@ -147,6 +153,9 @@ class Job:
                 f"{self.about} goes on: the container may take {self.grace_until - now:.3g} s more to stop. Look at it "
                 "later, or give the command a timeout above its grace"
             )
+            return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=Circumstance.HEARD)
+        if self.order.operation.waits:
+            text = f"{self.about} has waited {seconds:.3g} s, and what it waits for has not happened"
             return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=Circumstance.HEARD)
         text = f"{self.about} had no answer within {seconds:.3g} s"
         if self.order.operation.changes:

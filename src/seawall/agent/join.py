@@ -27,6 +27,8 @@ from seawall.agent.identity import (
     prepare_directory,
 )
 from seawall.agent.ledger_file import LedgerDamaged, set_aside
+from seawall.agent.local_policy import FILE_NAME, READ_ONLY, LocalPolicy
+from seawall.agent.local_policy_file import save_policy
 from seawall.wire.join import (
     CONTROLLER_SERVER_NAME,
     JoinRequest,
@@ -55,12 +57,14 @@ async def join(
     version: str,
     timeout_seconds: float = 30.0,
     replace_existing: bool = False,
+    policy: LocalPolicy | None = None,
 ) -> AgentIdentity:
     """Redeem a join token and save this host's new identity in `directory`.
 
     Everything that can be checked without the controller is checked first, because a token works only once.
     A host that has already joined is refused unless `replace_existing` says that its identity may go.
-    `timeout_seconds` bounds the whole conversation. Raises `JoinError`.
+    `timeout_seconds` bounds the whole conversation. `policy` is what the controller may do here: unless it is given,
+    the one that is there already stays, and where there is none the controller may only look. Raises `JoinError`.
     """
     if not timeout_seconds > 0:
         raise JoinError(f"the timeout must be more than 0 seconds, not {timeout_seconds}")
@@ -112,8 +116,10 @@ async def join(
     )
     try:
         set_aside(directory)
+        if policy is not None or not (directory / FILE_NAME).exists():
+            save_policy(directory, policy if policy is not None else READ_ONLY)
         identity.save(directory)
-    except (IdentityError, LedgerDamaged) as error:
+    except (IdentityError, LedgerDamaged, OSError) as error:
         raise JoinError(
             f"{error}. The token is used up: revoke '{response.name}' on the controller with "
             "'seawall agent revoke' and join with a new token"

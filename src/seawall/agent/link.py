@@ -23,7 +23,7 @@ from seawall.core.retry import RetryPolicy, back_off
 from seawall.wire.messages import Completed, FromAgent
 
 HEALTHY_SECONDS = 60.0
-"""A session that lasted this long starts the back-off anew."""
+"""A session that lasted this long, or in which a stream went on, starts the back-off anew."""
 
 _BACK_OFF = RetryPolicy(initial_delay=0.5, max_delay=60.0, backoff_multiplier=2.0, jitter=True)
 _LONGEST_WISH_SECONDS = 3600.0
@@ -119,6 +119,7 @@ class AgentLink:
 
     async def _one_session(self, worker: Worker) -> tuple[End, float]:
         """Dial and speak until it is over: why it is, and how long the session was open."""
+        credited = worker.streams.credited
         facts = await self._describe()
         socket = await self._dial()
         if isinstance(socket, End):
@@ -133,6 +134,9 @@ class AgentLink:
             self._session = None
             session.opened.cancel()
             await socket.close()
+        if worker.streams.credited > credited:
+            # It was of use, and somebody waits for the next.
+            return end, HEALTHY_SECONDS
         return end, self._clock.now() - opened_at if session.epoch is not None else 0.0
 
     async def _dial(self) -> ControllerSocket | End:

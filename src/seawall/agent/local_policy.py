@@ -92,6 +92,7 @@ _OPERATE = frozenset(
         "container_unpause",
         "container_rename",
         "container_set_limits",
+        "compose_restart",
     }
 )
 _EXEC = re.compile(r"(^|_)(exec|attach|copy_in)(_|$)")
@@ -151,6 +152,16 @@ def judge_network(policy: LocalPolicy, body: Mapping[str, object]) -> Refusal | 
     for driver in drivers:
         if driver not in NETWORK_DRIVERS and not listed(policy.rules.network_drivers, driver):
             return refusal(policy, "rules.network_drivers", f"network_drivers doesn't list {driver!r}")
+    return None
+
+
+def judge_process(policy: LocalPolicy, body: Mapping[str, object]) -> Refusal | None:
+    """Whether a process may be run in a container by this body of Docker's (Cmd, Privileged)."""
+    if not policy.exec:
+        return refusal(policy, "exec", "running processes in containers needs exec = true")
+    privileged = any(value for key, value in body.items() if key.lower() == "privileged")
+    if privileged and policy.rules is not None and not policy.rules.privileged:
+        return refusal(policy, "rules.privileged", "privileged is false")
     return None
 
 

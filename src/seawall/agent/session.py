@@ -20,6 +20,7 @@ from seawall.wire.messages import (
     Acknowledge,
     Cancel,
     Challenge,
+    CloseStream,
     Complaint,
     Completed,
     Execute,
@@ -27,8 +28,11 @@ from seawall.wire.messages import (
     FromController,
     Goodbye,
     Hello,
+    OpenStream,
     Ping,
     Started,
+    StreamCredit,
+    StreamInput,
     Welcome,
 )
 from seawall.wire.session import ProtocolError, Session, SessionState, common_protocol
@@ -103,6 +107,7 @@ class AgentSession:
         self._facts = facts
         self._instance = instance
         self._term = 0
+        self._known_epoch = 0
         self._age = FrameAge()
         self._hello_at = 0.0
         self._session = Session()
@@ -126,6 +131,8 @@ class AgentSession:
             return await asyncio.shield(self._ended)
         finally:
             self._watch.cancel()
+            if self.epoch is not None:
+                self._worker.streams.detach()
             for part in parts:
                 part.cancel()
             await asyncio.wait(parts)
@@ -225,6 +232,8 @@ class AgentSession:
                 self._worker.acknowledge(message)
             case Cancel():
                 self._worker.cancel(message)
+            case OpenStream() | StreamCredit() | StreamInput() | CloseStream():
+                self._worker.streams.hear(message)
             case Ping():
                 # Another controller's clock tells nothing of this one's frames.
                 if message.epoch == self.epoch:
@@ -269,7 +278,7 @@ class AgentSession:
             )
         except ValueError as error:
             raise ProtocolError(str(error)) from error
-        self._hello_at = self._clock.now()
+        self._hello_at, self._known_epoch = self._clock.now(), standing.epoch
         self.send(
             Hello(
                 agent_id=self._identity.agent_id,
@@ -295,6 +304,11 @@ class AgentSession:
         heartbeat = welcome.heartbeat_seconds
         if not _SHORTEST_HEARTBEAT_SECONDS <= heartbeat <= _LONGEST_HEARTBEAT_SECONDS:
             raise ProtocolError(f"a heartbeat every {heartbeat} s is none")
+        if welcome.epoch <= self._known_epoch:
+            # It answers an earlier hello, and with it everything that was meant for that session would count again.
+            raise ProtocolError(
+                f"a welcome to epoch {welcome.epoch}, and {self._known_epoch} has been already"
+            )
         self._age.note(welcome.heard_at, self._hello_at)
         # Nothing is executed or sent in a session that the ledger doesn't know of.
         await self._worker.begin_session(welcome.epoch, self._term, welcome.acknowledged_up_to)
@@ -307,6 +321,7 @@ class AgentSession:
         if not self.opened.done():
             self.opened.set_result(None)
         if self.open:
+            self._worker.streams.attach(self._filled.set)
             self._worker.resend()
 
     def _complain(self, complaint: Complaint) -> None:
@@ -321,7 +336,14 @@ class AgentSession:
                 self._outbox.popleft()
             self._written.set()
             self._filled.clear()
-            if not self._outbox:
+            chunk = self._worker.streams.next_message() if self.open else None
+            if chunk is not None:
+                # One at a time: whatever is to be said meanwhile goes before the next.
+                self._session.move(chunk)
+                await self._socket.send(encode_message(chunk))
+                # A socket that takes all at once would let nobody else have a turn for a whole window.
+                await asyncio.sleep(0)
+            elif not self._outbox:
                 await self._filled.wait()
 
 

@@ -167,15 +167,15 @@ class Verification:
     async def _look(self, case: Case, verifier: Verifier | None) -> tuple[Finding, Target | None]:
         if verifier is None:
             return Finding(Verdict.UNKNOWABLE, "nothing on the host tells what became of it"), None
-        entry = self._ledger.entry(case.entry.command_id) or case.entry  # with the steps of its journal
-        sought = Sought(entry.command_id, case.arguments, case.pre_image, entry.step)
+        step = self._ledger.journal(case.entry.command_id).step
+        sought = Sought(case.entry.command_id, case.arguments, case.pre_image, step)
         try:
             target = await verifier.find(self._docker, sought, LOOK_SECONDS)
         except DockerFailure as failure:
             return Finding(Verdict.UNDECIDED, failure.message), None
         settled = self._clock.now() >= self._settled_at(case, verifier)
         record = target.record if target is not None else None
-        doubt = Doubt(case.arguments, case.pre_image, record, settled, entry.step, case.entry.command_id)
+        doubt = Doubt(case.arguments, case.pre_image, record, settled, step, case.entry.command_id)
         finding = verifier.verify(doubt)
         quiet = case.answered or self._clock.now() >= case.began + QUIET_SECONDS
         if finding.verdict is Verdict.APPLIED and not quiet:
@@ -221,10 +221,8 @@ class Verification:
         """Do what is left; None if that leaves a doubt again."""
         if verifier.resume is None:
             return self._unknown(case, verifier, target, finding.reason)
-        entry = self._ledger.entry(case.entry.command_id) or case.entry
-        if entry.step is None:
-            entry = await self._ledger.step(entry, finding.reason)
-        case.entry = entry
+        if not verifier.journaled:
+            case.entry = await self._ledger.step(case.entry, finding.reason)
         _logger.info("%s goes on where it ended: %s", case.about, finding.reason)
         try:
             execution = self.execution(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +20,9 @@ from seawall.cli.output import print_json, print_table, say, since
 from seawall.cli.wording import host_name, safe
 from seawall.client.context import data_path
 from seawall.client.models import Agent
+
+if TYPE_CHECKING:
+    from seawall.agent.local_policy import LocalPolicy
 
 app = typer.Typer(no_args_is_help=True, help="The hosts of the fleet, and the agent on this one.")
 
@@ -47,6 +51,26 @@ Directory = Annotated[
 def agent_directory(data: Path | None) -> Path:
     """Where this host's identity lies: below the data directory unless told otherwise, as `seawall up` has it."""
     return data if data is not None else data_path(os.environ) / "agent"
+
+
+class Allowed(Enum):
+    """What `--allow` may be: the levels of `agent.local_policy`."""
+
+    READ_ONLY = "read-only"
+    OPERATE = "operate"
+    MANAGE = "manage"
+
+
+def policy_of(allow: Allowed | None, allow_exec: bool, images: list[str]) -> LocalPolicy | None:
+    """The policy that these options ask for, None if they ask for none. Raises UsageProblem."""
+    from seawall.agent.local_policy import Level, LocalPolicy, Rules
+
+    if images and allow is not Allowed.MANAGE:
+        raise UsageProblem("--allow-image needs --allow manage: nothing is created at the other levels")
+    if allow is None and not allow_exec:
+        return None
+    level = Level(allow.value) if allow is not None else Level.READ_ONLY
+    return LocalPolicy(level, exec=allow_exec, rules=Rules(images=tuple(images)))
 
 
 @app.command("list")
@@ -176,6 +200,26 @@ def join_controller(
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="May be given several times.")
     ] = None,
+    allow: Annotated[
+        Allowed | None,
+        typer.Option(
+            "--allow",
+            help="What the controller may do on this host.",
+            show_default="what this host's policy says already, else read-only",
+        ),
+    ] = None,
+    allow_exec: Annotated[
+        bool, typer.Option("--allow-exec", help="Let it run processes in this host's containers.")
+    ] = False,
+    allow_image: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-image",
+            metavar="PATTERN",
+            help="With --allow manage: images that containers may be made of, such as 'nginx' or 'ghcr.io/acme/**'. "
+            "May be given several times.",
+        ),
+    ] = None,
     data: Directory = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Give up the identity that this host has already.")
@@ -195,6 +239,7 @@ def join_controller(
 
     directory = agent_directory(data)
     labels = parse_labels(label or ())
+    policy = policy_of(allow, allow_exec, allow_image or [])
     try:
         identity = run(
             join(
@@ -205,6 +250,7 @@ def join_controller(
                 directory=directory,
                 version=agent_version(),
                 replace_existing=replace,
+                policy=policy,
             )
         )
     except JoinError as error:

@@ -11,6 +11,8 @@ from typing import Self
 from seawall.agent.app import agent_version
 from seawall.agent.identity import IDENTITY_FILE, AgentIdentity, IdentityError
 from seawall.agent.join import JoinError, join
+from seawall.agent.local_policy import FILE_NAME, Level, LocalPolicy, Rules
+from seawall.agent.local_policy_file import save_policy
 from seawall.cli.exits import CliProblem
 from seawall.client.client import Client
 from seawall.client.context import Connection, read_token_file
@@ -21,6 +23,10 @@ _READY_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 0.1
 _JOINS_AT_ONCE = 8
 _NOT_FOUND = 404
+
+
+OWN_POLICY = LocalPolicy(Level.MANAGE, exec=True, rules=Rules(images=("*",), local_images=True))
+"""What `seawall up` lets its own controller do on its own host: any image, and nothing of the host in a container."""
 
 
 class Rising:
@@ -111,6 +117,8 @@ class Rising:
 
     async def _join_host(self, name: str, directory: Path, agents_url: str, *, simulated: bool) -> None:
         if (directory / IDENTITY_FILE).exists():
+            if not (directory / FILE_NAME).exists():
+                await asyncio.to_thread(save_policy, directory, OWN_POLICY)
             identity = await asyncio.to_thread(AgentIdentity.load, directory)
             if await self._is_known(identity):
                 if identity.controller_url != agents_url:
@@ -132,6 +140,7 @@ class Rising:
             simulated=simulated,
             version=agent_version(),
             replace_existing=simulated,
+            policy=OWN_POLICY,
         )
 
     async def _is_known(self, identity: AgentIdentity) -> bool:

@@ -28,6 +28,7 @@ from seawall.client.models import (
     PolicyView,
     Token,
 )
+from seawall.client.streams import Stream
 from seawall.clock import Clock, SystemClock
 from seawall.core.retry import RetryPolicy, back_off
 
@@ -57,6 +58,7 @@ class Client:
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._connection = connection
         self._url = connection.url
         self._clock = clock if clock is not None else SystemClock()
         headers = {"Accept": "application/json", "User-Agent": "seawall"}
@@ -255,6 +257,10 @@ class Client:
                         may_have_arrived=True,
                     )
             await self._pause(failures)
+
+    def stream(self, operation: str, on: str, arguments: Mapping[str, object] | None = None) -> Stream:
+        """A stream of an operation on one host; use it as an async context manager, and iterate over its bytes."""
+        return Stream(self._connection, operation, on, arguments or {}, clock=self._clock)
 
     # Circuits
 

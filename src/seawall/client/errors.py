@@ -39,5 +39,13 @@ class Unreachable(Exception):
         self.may_have_arrived = may_have_arrived
 
 
+class StreamFailed(Exception):
+    """A stream ended, and not well. The message is the explanation, `code` the reason for programs."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 class ContextError(Exception):
     """It isn't known which controller is meant, or how to speak to it. The message says what to do."""

@@ -27,6 +27,7 @@ CLOSE_SECONDS = 2.0
 
 _CLOSE_TEXT_BYTES = 120  # a close frame holds no more than 123
 _BATCH_BYTES = 32 * 1024
+_BUFFERED_BYTES = 64 * 1024
 
 # RFC 6455, 5.2: a final binary frame, not masked because it comes from the server.
 _FINAL_BINARY = 0x82
@@ -71,6 +72,9 @@ class AgentSocket:
         """Answer the upgrade. Raises ConnectionError if the peer is gone by now."""
         self._stream = await self.response.prepare(self._request)
         self._transport = self._request.transport
+        if self._transport is not None:
+            # TLS would keep half a megabyte otherwise, which nothing can overtake.
+            self._transport.set_write_buffer_limits(_BUFFERED_BYTES)
 
     @property
     def closing(self) -> bool:

@@ -16,6 +16,7 @@ from seawall.controller.settings import Address
 
 _BACKLOG = 1_024
 _LAST_ANSWERS_SECONDS = 2
+_MESSAGE_BYTES = 256 * 1024
 
 
 class ApiListenFailed(Exception):
@@ -33,7 +34,9 @@ class ApiListener:
             log_config=None,
             access_log=False,
             lifespan="off",
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,

@@ -87,6 +87,7 @@ class Outgoing:
         self._heard = heard
         self._give_up = give_up
         self._loop = asyncio.get_running_loop()
+        self._trickle: deque[bytes] = deque()
         self._draining = False
         self._ended = False
         self._acknowledged: list[int] = []
@@ -118,6 +119,21 @@ class Outgoing:
         except ConnectionError:
             return  # The reader learns of it, too, and ends the session.
 
+    def trickle(self, message: FromController) -> None:
+        """Send what belongs to a stream: in its order, and after everything else that waits.
+
+        It is bounded by the windows of streams.
+        """
+        frame = encode_message(message)
+        if self.queue or self._trickle or self._socket.paused:
+            self._trickle.append(frame)
+            self._drain_soon()
+            return
+        try:
+            self._socket.write(frame)
+        except ConnectionError:
+            return  # The reader learns of it, too, and ends the session.
+
     def acknowledge(self, sequence: int, up_to: int) -> None:
         """Acknowledge a result; those of one turn of the loop go in one frame."""
         if not self._acknowledged:
@@ -129,6 +145,7 @@ class Outgoing:
         """Nothing is sent any more."""
         self._ended = True
         self.queue.clear()
+        self._trickle.clear()
 
     def _send_acknowledgements(self) -> None:
         sequences, self._acknowledged = self._acknowledged, []
@@ -144,7 +161,7 @@ class Outgoing:
         clock, deadlines = self._support.clock, self._support.deadlines
         reason = f"the agent took nothing that it was sent for {DRAIN_SECONDS:g} seconds"
         try:
-            while self.queue and not self._ended:
+            while (self.queue or self._trickle) and not self._ended:
                 stuck = deadlines.add(clock.now() + DRAIN_SECONDS, partial(self._give_up, reason))
                 try:
                     await self._socket.drain()
@@ -167,3 +184,5 @@ class Outgoing:
             if remaining > 0 and not entry.future.done():
                 self._socket.write(entry.frame(remaining, self._epoch, now))
                 entry.frames_before = self._heard()
+        while self._trickle and not self._socket.paused:
+            self._socket.write(self._trickle.popleft())

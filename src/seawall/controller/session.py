@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
 from functools import partial
 
 import msgspec
@@ -17,22 +16,26 @@ from seawall.clock import wall_of
 from seawall.controller import outcomes
 from seawall.controller.outgoing import OUTBOX_LIMIT, Outgoing, Pending
 from seawall.controller.session_support import SessionSocket, SessionSupport
+from seawall.controller.signs import note_signs
 from seawall.core.command import Attempt, Command, Domain, Outcome
 from seawall.engine.deadlines import Deadline
 from seawall.engine.fleet import LedgerResult, Signs
 from seawall.engine.notices import Notice
-from seawall.engine.records import moment_from
 from seawall.wire.codec import FRAME_LIMIT_BYTES, BadFrame, decode_from_agent
 from seawall.wire.messages import (
     Cancel,
     Complaint,
     Completed,
     FromAgent,
+    FromController,
     Goodbye,
     Ping,
     Pong,
     Progress,
     Started,
+    StreamData,
+    StreamEnd,
+    StreamInputCredit,
 )
 from seawall.wire.session import ProtocolError
 
@@ -151,6 +154,11 @@ class GatewaySession:
         if not self._ended:
             self._outgoing.acknowledge(sequence, up_to)
 
+    def stream(self, message: FromController) -> None:
+        """See `streams.StreamSession.stream`."""
+        if not self._ended:
+            self._outgoing.trickle(message)
+
     async def lives(self) -> bool:
         """See `AgentSession.lives`: by the answer to a ping of now, in LIFE_SECONDS. Other frames may be late ones."""
         if self._ended:
@@ -187,6 +195,8 @@ class GatewaySession:
         self._socket.machine.move(message)
         if type(message) is Completed:
             self._completed(message)
+        elif isinstance(message, StreamData | StreamEnd | StreamInputCredit):
+            self._support.streams.told(self, message)
         else:
             self._noted(message)
         return not self._ended
@@ -322,24 +332,13 @@ class GatewaySession:
             self._answer_life(True)
         if not self._unanswered:
             self.latency_seconds = self.heard_at - self._ping_sent_at
-        self._note_signs(pong)
         fleet = self._support.fleet
+        if note_signs(self.signs, pong, self._clock.wall(), self.latency_seconds or 0.0):
+            reason = "the registries that the host used lately answer it"
+            fleet.heard(self.agent_id, Domain.REGISTRY, reason)
         fleet.heard(self.agent_id, Domain.AGENT, "the agent answered a ping")
         if pong.docker:
             fleet.heard(self.agent_id, Domain.DOCKER, "the Docker Engine answered a ping")
-
-    def _note_signs(self, pong: Pong) -> None:
-        signs, vitals = self.signs, pong.vitals
-        signs.docker = signs.docker if pong.docker is None else pong.docker
-        if vitals is None:
-            return
-        signs.free_bytes, signs.total_bytes = vitals.free_bytes, vitals.total_bytes
-        signs.longest_running_seconds = vitals.longest_running_seconds
-        there = moment_from(vitals.now)
-        if there is not None:
-            # It was read there about half way between ping and pong.
-            here = self._clock.wall() - timedelta(seconds=(self.latency_seconds or 0.0) / 2)
-            signs.clock_offset_seconds = (there - here).total_seconds()
 
     # Ends
 
@@ -369,6 +368,7 @@ class GatewaySession:
             self._deadlines.drop(self._beat_due)
         self._answer_life(False)
         self._outgoing.end()
+        self._support.streams.lost(self)
         # Another session may be the agent's by now: then only what is this one's own is over.
         if self._support.fleet.detach(self):
             record = self._support.fleet.find(self.agent_id)

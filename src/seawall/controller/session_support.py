@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Protocol
 
 from seawall.clock import Clock
+from seawall.controller.streams import Streams
 from seawall.engine.deadlines import Deadlines
 from seawall.engine.fleet import Fleet
 from seawall.engine.notices import Bus
@@ -68,6 +69,7 @@ class SessionSupport:
         self.clock = clock
         self.heartbeat_seconds = heartbeat_seconds
         self.deadlines = Deadlines(clock)
+        self.streams = Streams(clock)
         self.tasks: asyncio.TaskGroup | None = None
         self.under_way: set[str] = set()
         """The ids of all commands that await an answer, in whichever session."""

@@ -6,10 +6,11 @@ from seawall.core.command import SafetyClass
 from seawall.operations import container_creation
 from seawall.operations.container_creation import LIMITS
 from seawall.operations.container_spec import limit_problems
-from seawall.operations.operation import Argument, Lane, Operation, Role
+from seawall.operations.operation import Argument, Lane, Operation, Role, StreamKind
 
 NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _MAX_TAIL = 10_000
+_LATEST_SECONDS = 1e11
 
 _CONTAINER = Argument(
     "container",
@@ -63,8 +64,27 @@ CONTAINER_LOGS = Operation(
         _CONTAINER,
         Argument("tail", int, "how many lines", default=100, minimum=1, maximum=_MAX_TAIL),
         Argument("timestamps", bool, "put the time before each line", default=False),
+        Argument("follow", bool, "go on with what is written from now on", default=False, streamed=True),
+        Argument("whole", bool, "from the beginning, whatever `tail` says", default=False, streamed=True),
+        Argument(
+            "since",
+            float,
+            "only what was written after this time, in seconds since 1970",
+            minimum=0,
+            maximum=_LATEST_SECONDS,
+            streamed=True,
+        ),
+        Argument(
+            "until",
+            float,
+            "only what was written before this time, in seconds since 1970",
+            minimum=0,
+            maximum=_LATEST_SECONDS,
+            streamed=True,
+        ),
     ),
     role=Role.VIEWER,
+    stream=StreamKind.READ,
 )
 CONTAINER_START = Operation(
     "container_start", "Start a container.", SafetyClass.VERIFIABLE, (_CONTAINER,), container="container"
@@ -168,7 +188,7 @@ CONTAINER_WAIT = Operation(
     lane=Lane.BULK,
     role=Role.VIEWER,
     timeout_seconds=3600.0,
-    touches_docker=False,
+    waits=True,
 )
 CONTAINER_TOP = Operation(
     "container_top",
@@ -193,6 +213,7 @@ CONTAINER_STATS = Operation(
     SafetyClass.SAFE_READ,
     (_CONTAINER,),
     role=Role.VIEWER,
+    stream=StreamKind.LIVE,
 )
 CONTAINER_DIFF = Operation(
     "container_diff",
@@ -236,8 +257,11 @@ CONTAINER_EXEC = Operation(
             option="workdir",
         ),
         Argument("privileged", bool, "give it the whole host", default=False),
+        Argument("interactive", bool, "let it have the input of who calls", default=False, streamed=True),
+        Argument("tty", bool, "give it a terminal", default=False, streamed=True),
     ),
     timeout_seconds=60.0,
+    stream=StreamKind.DUPLEX,
     check=lambda arguments: [] if arguments["command"] else ["argument 'command' is empty: name a program"],
 )
 OPERATIONS = (

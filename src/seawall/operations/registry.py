@@ -14,10 +14,10 @@ def by_name(operations: Iterable[Operation]) -> dict[str, Operation]:
     for operation in operations:
         if operation.name in registry:
             raise ValueError(f"operation {operation.name} is declared twice")
-        if operation.container is not None and operation.container not in {
-            a.name for a in operation.arguments
-        }:
-            raise ValueError(f"operation {operation.name} has no argument {operation.container!r}")
+        names = {argument.name for argument in operation.arguments}
+        for named in (operation.container, operation.project):
+            if named is not None and named not in names:
+                raise ValueError(f"operation {operation.name} has no argument {named!r}")
         registry[operation.name] = operation
     return registry
 

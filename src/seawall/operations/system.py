@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seawall.core.command import SafetyClass
-from seawall.operations.operation import Lane, Operation, Role
+from seawall.operations.operation import Lane, Operation, Role, StreamKind
 
 PING = Operation(
     "ping",
@@ -35,4 +35,13 @@ SYSTEM_DF = Operation(
     timeout_seconds=120.0,
 )
 
-OPERATIONS = (PING, SYSTEM_INFO, SYSTEM_VERSION, SYSTEM_DF)
+SYSTEM_EVENTS = Operation(
+    "system_events",
+    "What happens in the Docker Engine from now on, after a list of how its containers are.",
+    SafetyClass.SAFE_READ,
+    role=Role.VIEWER,
+    stream=StreamKind.LIVE,
+    command=False,
+)
+
+OPERATIONS = (PING, SYSTEM_INFO, SYSTEM_VERSION, SYSTEM_DF, SYSTEM_EVENTS)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from seawall.agent.operations.system import SIMULATED_KEY
 from seawall.testing.container_record import config_of, host_config_of, mounts_of, networks_of, section
+
+
+class FakeLog(list[tuple[str, str]]):
+    """Lines of (stream, text); appending one wakes those who follow it."""
+
+    def __init__(self, lines: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(lines)
+        self.changed = asyncio.Event()
+
+    def append(self, line: tuple[str, str]) -> None:
+        """Write a line."""
+        super().append(line)
+        self.changed.set()
+
 
 NEVER = "0001-01-01T00:00:00Z"
 """How Docker writes that something has not happened."""
@@ -19,8 +34,8 @@ class FakeContainer:
 
     As in Docker, one that is `paused`, or that waits for its restart policy (`restarting`), counts as running.
     `restart_policy` is Docker's word: no, on-failure, unless-stopped, always, or nothing. `restarts` is how often it
-    came into force since somebody started the container, `stopped_by_hand` keeps it from doing so. `ignores_term`: only SIGKILL
-    ends it.
+    came into force since somebody started the container, `stopped_by_hand` keeps it from doing so. `ignores_term`: only
+    SIGKILL ends it. `made_of` is its image's id, if the Engine has that image.
     """
 
     name: str
@@ -28,12 +43,13 @@ class FakeContainer:
     running: bool = True
     labels: dict[str, str] = field(default_factory=dict)
     container_id: str = ""
+    made_of: str = ""
     terminal: bool = False
     stop_timeout: int | None = None
     removes_itself: bool = False
     ignores_term: bool = False
     restart_policy: str = "no"
-    log: list[tuple[str, str]] = field(default_factory=list)
+    log: list[tuple[str, str]] = field(default_factory=FakeLog)
     created: int = 0
     started_at: str = NEVER
     finished_at: str = NEVER
@@ -65,6 +81,15 @@ class FakeContainer:
             networks=networks_of(spec),
         )
 
+    def __post_init__(self) -> None:
+        self.log = FakeLog(self.log)
+
+    async def written(self) -> None:
+        """Wait for a line in the log, or for the end of the container."""
+        if isinstance(self.log, FakeLog):
+            self.log.changed.clear()
+            await self.log.changed.wait()
+
     @property
     def state(self) -> str:
         """Docker's word for how it is."""
@@ -88,6 +113,8 @@ class FakeContainer:
         """Its main process ends."""
         self.running, self.paused, self.restarting = False, False, False
         self.finished_at, self.exit_code = moment, exit_code
+        if isinstance(self.log, FakeLog):
+            self.log.changed.set()
 
     def inspected(self) -> dict[str, object]:
         """What inspect says."""
@@ -104,7 +131,7 @@ class FakeContainer:
                 "FinishedAt": self.finished_at,
                 "ExitCode": self.exit_code,
             },
-            "Image": image_id(self.image),
+            "Image": self.made_of or image_id(self.image),
             "Mounts": mounts_of(self.spec),
             "NetworkSettings": {"Networks": {name: dict(end) for name, end in self.networks.items()}},
             "HostConfig": {
@@ -120,6 +147,16 @@ class FakeContainer:
                 "StopTimeout": self.stop_timeout,
             },
         }
+
+    def fits(self, filters: Mapping[str, list[str]]) -> bool:
+        """Whether a list with these filters has it; of Docker's it knows name, label, status and ancestor."""
+        labels = {*self.labels, *(f"{key}={value}" for key, value in self.labels.items())}
+        return (
+            any(text in self.name for text in filters.get("name", [self.name]))
+            and labels.issuperset(filters.get("label", []))
+            and self.state in filters.get("status", [self.state])
+            and self.image in filters.get("ancestor", [self.image])
+        )
 
     def configure(self, changes: Mapping[str, object]) -> None:
         """Docker's update: what is zero or not named stays."""
@@ -142,7 +179,7 @@ class FakeContainer:
             "Status": "Up" if self.running else f"Exited ({self.exit_code})",
             "Labels": dict(self.labels),
             "Created": self.created,
-            "ImageID": image_id(self.image),
+            "ImageID": self.made_of or image_id(self.image),
             "NetworkSettings": {"Networks": {name: dict(end) for name, end in self.networks.items()}},
         }
 

@@ -4,6 +4,8 @@ Unknown fields are ignored, so a newer peer may add some; an unknown kind is ans
 relative, so that the two clocks need not agree; `sent_at` and `heard_at` are the controller's monotonic clock, by which
 an agent sees how long a frame was under way.
 
+A stream is a sequence of bytes counted from 0, between a reader and the agent: see `wire.stream`.
+
 A command that changes something has a `sequence`, counted by agent from 1, and a row in the agent's ledger. Its
 `Completed` is `recorded` once the ledger holds it for good, and comes again until it is acknowledged.
 """
@@ -91,7 +93,7 @@ class Started(Struct, frozen=True, tag="started"):
     sequence: int
 
 
-class Progress(Struct, frozen=True, tag="progress"):
+class Progress(Struct, frozen=True, tag="progress", omit_defaults=True):
     """Agent: the work moves. `text` is for people, `detail` the same for programs: the last one says it all."""
 
     correlation_id: str
@@ -142,6 +144,76 @@ class Cancel(Struct, frozen=True, tag="cancel"):
     correlation_id: str
 
 
+class OpenStream(Struct, frozen=True, tag="open_stream"):
+    """Controller: begin this stream, or go on with it from `offset` if you have it already.
+
+    The agent may send up to `offset + window` before it hears of credit. `again` says that it may have been opened
+    before: an agent that doesn't know it has been restarted, and must not begin work twice that may have begun.
+    """
+
+    stream_id: str
+    operation: str
+    arguments: dict[str, object]
+    offset: int
+    window: int
+    again: bool = False
+
+
+class StreamCredit(Struct, frozen=True, tag="stream_credit"):
+    """Controller: the reader holds everything up to this offset; the agent may send up to `up_to` and the window."""
+
+    stream_id: str
+    up_to: int
+
+
+class StreamInput(Struct, frozen=True, tag="stream_input"):
+    """Controller: what the reader sends, such as keys or a file; `offset` counts the input's bytes from 0."""
+
+    stream_id: str
+    offset: int
+    data: bytes
+
+
+class CloseStream(Struct, frozen=True, tag="close_stream"):
+    """Controller: nobody reads this stream any more; what it does ends, and it is forgotten."""
+
+    stream_id: str
+    reason: str
+
+
+class StreamData(Struct, frozen=True, tag="stream_data"):
+    """Agent: bytes of a stream; `offset` is that of the first of them, counted from 0 over all sessions."""
+
+    stream_id: str
+    offset: int
+    data: bytes
+
+
+class StreamInputCredit(Struct, frozen=True, tag="stream_input_credit"):
+    """Agent: the input up to this offset is taken; more may come up to `up_to` and the window.
+
+    `again` answers an `OpenStream`: whatever was sent beyond `up_to` has to be sent again.
+    """
+
+    stream_id: str
+    up_to: int
+    again: bool = False
+
+
+class StreamEnd(Struct, frozen=True, tag="stream_end"):
+    """Agent: the stream has `offset` bytes in all, and no more. Sent after the last of them.
+
+    No `code` is a success; else it is a value of core.errors, and `error` says more. `response` is what the work came
+    to, such as an exit code.
+    """
+
+    stream_id: str
+    offset: int
+    code: str | None = None
+    error: str | None = None
+    response: object = None
+
+
 class Ping(Struct, frozen=True, tag="ping"):
     """Controller: answer across your worker; with `docker`, ask the Docker Engine too."""
 
@@ -151,16 +223,18 @@ class Ping(Struct, frozen=True, tag="ping"):
     epoch: int = 0
 
 
-class HostVitals(Struct, frozen=True):
+class HostVitals(Struct, frozen=True, omit_defaults=True):
     """How the host is: its time of day, RFC 3339, and the space on the disk of its containers, 0 in all if unknown.
 
-    `longest_running_seconds` is for how long the oldest work under way has shown no progress.
+    `longest_running_seconds` is for how long the oldest work under way has shown no progress. `registries` says of
+    those that were used lately whether they answered; it is empty where nothing new is known.
     """
 
     now: str
     free_bytes: int = 0
     total_bytes: int = 0
     longest_running_seconds: float = 0.0
+    registries: dict[str, bool] = field(default_factory=dict)
 
 
 class Pong(Struct, frozen=True, tag="pong"):
@@ -185,6 +259,30 @@ class Complaint(Struct, frozen=True, tag="complaint"):
     reason: str
 
 
-FromController = Challenge | Welcome | Execute | Acknowledge | Cancel | Ping | Goodbye | Complaint
-FromAgent = Hello | Started | Progress | Completed | Pong | Goodbye | Complaint
+FromController = (
+    Challenge
+    | Welcome
+    | Execute
+    | Acknowledge
+    | Cancel
+    | Ping
+    | OpenStream
+    | StreamCredit
+    | StreamInput
+    | CloseStream
+    | Goodbye
+    | Complaint
+)
+FromAgent = (
+    Hello
+    | Started
+    | Progress
+    | Completed
+    | Pong
+    | StreamData
+    | StreamInputCredit
+    | StreamEnd
+    | Goodbye
+    | Complaint
+)
 Message = FromController | FromAgent

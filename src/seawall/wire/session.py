@@ -17,16 +17,23 @@ from seawall.wire.messages import (
     Acknowledge,
     Cancel,
     Challenge,
+    CloseStream,
     Complaint,
     Completed,
     Execute,
     Goodbye,
     Hello,
     Message,
+    OpenStream,
     Ping,
     Pong,
     Progress,
     Started,
+    StreamCredit,
+    StreamData,
+    StreamEnd,
+    StreamInput,
+    StreamInputCredit,
     Welcome,
 )
 
@@ -48,15 +55,17 @@ _new, _challenged, _proving, _open = (
     SessionState.OPEN,
 )
 
+_WHILE_OPEN = (
+    *(Execute, Started, Progress, Completed, Acknowledge, Cancel, Ping, Pong, Complaint),
+    *(OpenStream, StreamCredit, StreamInput, CloseStream, StreamData, StreamInputCredit, StreamEnd),
+)
+
 # (state, kind of message) -> the state after it.
 _MOVES: dict[tuple[SessionState, type], SessionState] = {
     (_new, Challenge): _challenged,
     (_challenged, Hello): _proving,
     (_proving, Welcome): _open,
-    **{
-        (_open, kind): _open
-        for kind in (Execute, Started, Progress, Completed, Acknowledge, Cancel, Ping, Pong, Complaint)
-    },
+    **{(_open, kind): _open for kind in _WHILE_OPEN},
     **{(state, Goodbye): SessionState.CLOSED for state in (_new, _challenged, _proving, _open)},
 }
 

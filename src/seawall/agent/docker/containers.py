@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import aiodocker
+from aiodocker.types import JSONValue
 
 from seawall.agent.docker.engine import AioEngine, Work, a_list, an_object
 from seawall.agent.docker.logs import LogTail, read_log
@@ -14,8 +15,14 @@ from seawall.agent.docker.logs import LogTail, read_log
 class Containers(Protocol):
     """See `Docker`. Ends are told from inspect's record, logs are the newest part only."""
 
-    async def container_list(self, *, stopped: bool, timeout_seconds: float) -> list[dict[str, object]]:
-        """The containers, with `stopped` also those that don't run."""
+    async def container_list(
+        self,
+        *,
+        stopped: bool,
+        filters: Mapping[str, list[str]] | None = None,
+        timeout_seconds: float,
+    ) -> list[dict[str, object]]:
+        """The containers, with `stopped` also those that don't run; `filters` are Docker's own (name, label, ...)."""
 
     async def container_inspect(self, container: str, *, timeout_seconds: float) -> dict[str, object]:
         """Everything about the container of this name, id, or unambiguous beginning of an id."""
@@ -79,13 +86,20 @@ class Containers(Protocol):
 class AioContainers(AioEngine):
     """`Containers` over the Engine's HTTP API."""
 
-    async def container_list(self, *, stopped: bool, timeout_seconds: float) -> list[dict[str, object]]:
+    async def container_list(
+        self,
+        *,
+        stopped: bool,
+        filters: Mapping[str, list[str]] | None = None,
+        timeout_seconds: float,
+    ) -> list[dict[str, object]]:
         """See `Containers.container_list`."""
+        wanted: JSONValue = {key: list[JSONValue](values) for key, values in (filters or {}).items()}
         return await self.query(
             self.request("list the containers"),
             "containers/json",
             a_list,
-            params={"all": stopped},
+            params={"all": stopped, "filters": wanted if filters else None},
             timeout_seconds=timeout_seconds,
         )
 

@@ -189,5 +189,7 @@ def _settle_seconds(arguments: Arguments, pre_image: PreImage) -> float:
 RUNNERS: dict[str, Runner] = {"container_update": container_update}
 RESOLVERS: dict[str, Resolver] = {"container_update": resolve_update}
 VERIFIERS = {
-    "container_update": Verifier(_pre_image, _verify, _settle_seconds, _either, resume=resume_update)
+    "container_update": Verifier(
+        _pre_image, _verify, _settle_seconds, _either, resume=resume_update, journaled=True
+    )
 }

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from seawall.agent.docker import Docker, DockerFailure
 from seawall.agent.operations.containers import container_remove, container_start, resolve
-from seawall.agent.operations.runner import Arguments, Target, argument
+from seawall.agent.operations.runner import Arguments, Target, argument, section
 from seawall.agent.operations.snapshot import Snapshot, snapshot_of
 from seawall.agent.operations.verification import (
     Doubt,
@@ -26,6 +26,7 @@ from seawall.agent.operations.verification import (
     Verdict,
     Verifier,
 )
+from seawall.operations.container_spec import limits_of
 
 SETTLE_SECONDS = 5.0
 """How long a change that takes no time may still be under way in the Docker Engine after everything broke."""
@@ -145,6 +146,77 @@ def _remove(change: _Change) -> Finding:
     return change.once_settled(Verdict.NOT_APPLIED, "it is still there")
 
 
+def _pause(change: _Change) -> Finding:
+    before, now = change.before, change.now
+    if now.paused:
+        reason = "it was paused already" if before.paused else "it is paused now"
+        return change.applied(reason, satisfied=True, ours=not before.paused)
+    if before.running and (change.ended or change.started):
+        return change.once_settled(
+            Verdict.UNKNOWABLE, "it has ended since: nothing tells whether it was paused before"
+        )
+    return change.once_settled(Verdict.NOT_APPLIED, "it is not paused")
+
+
+def _unpause(change: _Change) -> Finding:
+    before, now = change.before, change.now
+    if before.paused and (change.ended or change.started):
+        return change.once_settled(
+            Verdict.UNKNOWABLE, "it has ended since: nothing tells whether it went on before"
+        )
+    if now.up:
+        reason = "it goes on now" if before.paused else "it was not paused"
+        return change.applied(reason, satisfied=True, ours=before.paused)
+    return change.once_settled(Verdict.NOT_APPLIED, "it is still paused" if now.paused else "it does not run")
+
+
+def _verify_limits(doubt: Doubt) -> Finding:
+    before = msgspec.convert(doubt.pre_image, Snapshot)
+    if doubt.now is None:
+        return _gone(before)
+    change = _Change(doubt.arguments, before, snapshot_of(doubt.now), doubt.settled)
+    wish = limits_of(doubt.arguments)
+    if "MemorySwap" in wish and doubt.arguments.get("memory_swap") is None:
+        del wish["MemorySwap"]  # a host without accounting of swap leaves it out
+    had, has = _limits(section(doubt.pre_image, "limits"), wish), _limits(limits_in(doubt.now), wish)
+    if has == wish:
+        reason = "it had these limits already" if had == wish else "it has these limits now"
+        return change.applied(reason, satisfied=True, ours=had != wish)
+    if has == had:
+        return change.once_settled(Verdict.NOT_APPLIED, "it has the limits that it had")
+    return change.once_settled(
+        Verdict.UNKNOWABLE,
+        "it has other limits now: somebody has changed them, and nothing tells what was before",
+    )
+
+
+def _limits(limits: Mapping[str, object], wish: Mapping[str, object]) -> dict[str, object]:
+    """Those of the wish, where Docker has several words for none."""
+    return {key: limits.get(key) or type(value)() for key, value in wish.items()}
+
+
+def limits_in(record: Record) -> dict[str, object]:
+    """All limits that Docker tells of a container."""
+    host = section(record, "HostConfig")
+    return {name: host.get(name) for name in _LIMITS}
+
+
+_LIMITS = (
+    "Memory",
+    "MemorySwap",
+    "MemoryReservation",
+    "NanoCpus",
+    "CpuShares",
+    "CpusetCpus",
+    "PidsLimit",
+    "RestartPolicy",
+)
+
+
+def _limits_pre_image(record: Record) -> PreImage:
+    return {**_pre_image(record), "limits": limits_in(record)}
+
+
 def _gone(before: Snapshot) -> Finding:
     """A container of which something is wanted is no more."""
     return Finding(
@@ -237,6 +309,9 @@ VERIFIERS = {
     ),
     "container_kill": Verifier(_pre_image, _verify_kill, _at_once, container_by_id),
     "container_rename": Verifier(_pre_image, _by(_rename, _gone), _at_once, container_by_id),
+    "container_pause": Verifier(_pre_image, _by(_pause, _gone), _at_once, container_by_id),
+    "container_unpause": Verifier(_pre_image, _by(_unpause, _gone), _at_once, container_by_id),
+    "container_set_limits": Verifier(_limits_pre_image, _verify_limits, _at_once, container_by_id),
     "container_remove": Verifier(
         _pre_image, _by(_remove, _removed), _at_once, container_by_id, resume=container_remove
     ),

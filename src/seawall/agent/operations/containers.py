@@ -21,6 +21,7 @@ from seawall.agent.operations.runner import (
     target_of,
 )
 from seawall.agent.operations.snapshot import snapshot_of
+from seawall.operations.container_spec import limits_of
 
 READ_BACK_SECONDS = 3.0
 """How long an Engine that has just done what it should may take to say how things stand."""
@@ -38,8 +39,14 @@ async def resolve(docker: Docker, name: str, timeout_seconds: float) -> Target:
 async def container_list(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_LIST`."""
     stopped = argument(execution.arguments, "all", bool)
+    given = {"name": "name", "label": "label", "status": "status", "image": "ancestor"}
+    filters = {
+        theirs: argument(execution.arguments, ours, list[str])
+        for ours, theirs in given.items()
+        if execution.arguments.get(ours)
+    }
     records = await execution.docker.container_list(
-        stopped=stopped, timeout_seconds=execution.timeout_seconds
+        stopped=stopped, filters=filters, timeout_seconds=execution.timeout_seconds
     )
     return limited(
         [_summary(record) for record in records],
@@ -77,7 +84,7 @@ async def container_start(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_START`."""
     target = target_of(execution)
     await execution.docker.container_start(target.object_id, timeout_seconds=execution.timeout_seconds)
-    return await _read_back(execution, target)
+    return await read_back(execution, target)
 
 
 async def container_stop(execution: Execution) -> object:
@@ -88,7 +95,7 @@ async def container_stop(execution: Execution) -> object:
         grace_seconds=grace_of(execution.arguments, target),
         timeout_seconds=execution.timeout_seconds,
     )
-    return await _read_back(execution, target)
+    return await read_back(execution, target)
 
 
 async def container_restart(execution: Execution) -> object:
@@ -99,7 +106,7 @@ async def container_restart(execution: Execution) -> object:
         grace_seconds=grace_of(execution.arguments, target),
         timeout_seconds=execution.timeout_seconds,
     )
-    return await _read_back(execution, target)
+    return await read_back(execution, target)
 
 
 async def container_kill(execution: Execution) -> object:
@@ -110,7 +117,7 @@ async def container_kill(execution: Execution) -> object:
         signal=argument(execution.arguments, "signal", str),
         timeout_seconds=execution.timeout_seconds,
     )
-    return await _read_back(execution, target)
+    return await read_back(execution, target)
 
 
 async def container_rename(execution: Execution) -> object:
@@ -120,7 +127,34 @@ async def container_rename(execution: Execution) -> object:
         await execution.docker.container_rename(
             target.object_id, name=name, timeout_seconds=execution.timeout_seconds
         )
-    return {**await _read_back(execution, target), "name": name}
+    return {**await read_back(execution, target), "name": name}
+
+
+async def container_pause(execution: Execution) -> object:
+    """See `operations.containers.CONTAINER_PAUSE`."""
+    target = target_of(execution)
+    if not snapshot_of(target.record).paused:  # Docker refuses to do it twice
+        await execution.docker.container_pause(target.object_id, timeout_seconds=execution.timeout_seconds)
+    return await read_back(execution, target)
+
+
+async def container_unpause(execution: Execution) -> object:
+    """See `operations.containers.CONTAINER_UNPAUSE`."""
+    target = target_of(execution)
+    if not snapshot_of(target.record).up:  # Docker refuses to do it twice
+        await execution.docker.container_unpause(target.object_id, timeout_seconds=execution.timeout_seconds)
+    return await read_back(execution, target)
+
+
+async def container_set_limits(execution: Execution) -> object:
+    """See `operations.containers.CONTAINER_SET_LIMITS`."""
+    target = target_of(execution)
+    await execution.docker.container_configure(
+        target.object_id,
+        changes=limits_of(execution.arguments),
+        timeout_seconds=execution.timeout_seconds,
+    )
+    return await read_back(execution, target)
 
 
 async def container_remove(execution: Execution) -> object:
@@ -147,7 +181,8 @@ def grace_of(arguments: Arguments, target: Target) -> int:
     return argument(arguments, "grace_seconds", int)
 
 
-async def _read_back(execution: Execution, target: Target) -> dict[str, object]:
+async def read_back(execution: Execution, target: Target) -> dict[str, object]:
+    """The response to a change that is done: how the container stands, as far as Docker says it soon enough."""
     response: dict[str, object] = {"container": target.name, "id": target.object_id, "state": None}
     try:
         record = await execution.docker.container_inspect(
@@ -196,6 +231,9 @@ RUNNERS: dict[str, Runner] = {
     "container_kill": container_kill,
     "container_rename": container_rename,
     "container_remove": container_remove,
+    "container_pause": container_pause,
+    "container_unpause": container_unpause,
+    "container_set_limits": container_set_limits,
 }
 RESOLVERS: dict[str, Resolver] = {
     "container_start": resolve_container,
@@ -204,4 +242,7 @@ RESOLVERS: dict[str, Resolver] = {
     "container_kill": resolve_container,
     "container_rename": resolve_container,
     "container_remove": resolve_container,
+    "container_pause": resolve_container,
+    "container_unpause": resolve_container,
+    "container_set_limits": resolve_container,
 }

@@ -44,11 +44,11 @@ async def resolve_pull(docker: Docker, arguments: Arguments, timeout_seconds: fl
     """The digest that the reference has now, at its registry or at the mirror, and what the host has of it."""
     wanted, fallback = _wanted(arguments), None
     digest = wanted.digest
-    if digest is None:
-        credentials = credentials_of(arguments)
+    held = await look(docker, wanted.pinned(digest).familiar, timeout_seconds) if digest is not None else None
+    if held is None:
         try:
             digest = await docker.image_resolve(
-                wanted.full, credentials=credentials, timeout_seconds=timeout_seconds
+                wanted.full, credentials=credentials_of(arguments), timeout_seconds=timeout_seconds
             )
         except DockerFailure as failure:
             mirrored = _mirrored(wanted, arguments)
@@ -56,12 +56,13 @@ async def resolve_pull(docker: Docker, arguments: Arguments, timeout_seconds: fl
                 raise
             digest = await _from_mirror(docker, mirrored, failure, timeout_seconds)
             fallback = _fallback(mirrored, failure)
-    pinned = wanted.pinned(digest)
-    held = await look(docker, pinned.familiar, timeout_seconds)
+        held = await look(docker, wanted.pinned(digest).familiar, timeout_seconds)
+    pinned = wanted.pinned(str(digest))
     record = {
         "reference": wanted.familiar,
         "pinned": pinned.familiar,
         "digest": digest,
+        "present": held is not None,
         "held": held is not None and (wanted.tag is None or wanted.familiar in tags_of(held)),
         "fallback": fallback,
     }
@@ -75,6 +76,8 @@ async def image_pull(execution: Execution) -> object:
     mirrored = _mirrored(source, execution.arguments)
     fallback = section(target.record, "fallback") or None
     credentials = credentials_of(execution.arguments)
+    if target.record.get("present") is True:
+        return await _name(execution, source, fallback)
     if fallback is not None and mirrored is not None:
         source, credentials = mirrored, None
     try:
@@ -119,17 +122,13 @@ async def resolve_push(docker: Docker, arguments: Arguments, timeout_seconds: fl
     """The image that the reference means now; and the credentials have to be good, which a push can't tell so well."""
     reference = _wanted(arguments)
     record = await docker.image_inspect(reference.familiar, timeout_seconds=timeout_seconds)
-    credentials = credentials_of(arguments)
-    if credentials is not None:
-        await docker.registry_login(
-            reference.registry, credentials=credentials, timeout_seconds=timeout_seconds
+    try:
+        await docker.image_resolve(
+            reference.full, credentials=credentials_of(arguments), timeout_seconds=timeout_seconds
         )
-    else:
-        try:
-            await docker.image_resolve(reference.full, credentials=None, timeout_seconds=timeout_seconds)
-        except DockerFailure as failure:
-            if failure.status != NOT_FOUND:  # not there yet: that is why it is pushed
-                raise
+    except DockerFailure as failure:
+        if failure.status != NOT_FOUND:  # not there yet: that is why it is pushed
+            raise
     return Target(id_of(record), reference.familiar, record)
 
 

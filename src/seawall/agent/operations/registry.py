@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from seawall.agent.operations import (
     compose,
+    compose_verifiers,
+    container_creation,
+    container_creation_verifiers,
+    container_looks,
     container_update,
     container_verifiers,
     containers,
+    executions,
     images,
     network_verifiers,
     networks,
@@ -15,11 +20,16 @@ from seawall.agent.operations import (
     volumes,
 )
 from seawall.agent.operations.runner import Resolver, Runner
+from seawall.agent.operations.shells import container_exec
+from seawall.agent.operations.streaming import Streamer, container_logs, container_stats, system_events
 from seawall.agent.operations.verification import Verifier
 
 RUNNERS: dict[str, Runner] = {
     **system.RUNNERS,
     **containers.RUNNERS,
+    **container_creation.RUNNERS,
+    **container_looks.RUNNERS,
+    **executions.RUNNERS,
     **container_update.RUNNERS,
     **images.RUNNERS,
     **networks.RUNNERS,
@@ -27,8 +37,16 @@ RUNNERS: dict[str, Runner] = {
     **compose.RUNNERS,
 }
 
+STREAMERS: dict[str, Streamer] = {
+    "container_logs": container_logs,
+    "container_stats": container_stats,
+    "container_exec": container_exec,
+    "system_events": system_events,
+}
+
 RESOLVERS: dict[str, Resolver] = {
     **containers.RESOLVERS,
+    **executions.RESOLVERS,
     **container_update.RESOLVERS,
     **images.RESOLVERS,
     **networks.RESOLVERS,
@@ -39,10 +57,12 @@ RESOLVERS: dict[str, Resolver] = {
 
 VERIFIERS: dict[str, Verifier] = {
     **container_verifiers.VERIFIERS,
+    **container_creation_verifiers.VERIFIERS,
+    **executions.VERIFIERS,
     **container_update.VERIFIERS,
     **images.VERIFIERS,
     **network_verifiers.VERIFIERS,
     **volume_verifiers.VERIFIERS,
-    **compose.VERIFIERS,
+    **compose_verifiers.VERIFIERS,
 }
 """A change that has none is OPAQUE: once it may have begun, nothing on the host tells what became of it."""

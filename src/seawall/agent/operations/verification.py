@@ -77,7 +77,8 @@ Finder = Callable[[Docker, Sought, float], Awaitable[Target | None]]
 class Verifier(Struct, frozen=True):
     """How one operation is verified. `settle_seconds` is how long Docker may go on with it after everything broke.
 
-    `find` looks for its object, `resume` does what a PARTIAL change still lacks.
+    `find` looks for its object, `resume` does what a PARTIAL change still lacks. With `journaled` the operation records
+    its steps itself, so that its journal says where to go on.
     """
 
     pre_image: Callable[[Record], PreImage]
@@ -85,3 +86,4 @@ class Verifier(Struct, frozen=True):
     settle_seconds: Callable[[Mapping[str, object], PreImage], float]
     find: Finder
     resume: Runner | None = None
+    journaled: bool = False

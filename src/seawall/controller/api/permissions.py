@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from fastapi import Depends
-from fastapi.routing import APIRoute
-from starlette.requests import Request
+from fastapi.routing import APIRoute, APIWebSocketRoute
+from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 
 from seawall.controller.api.problems import Problem, ProblemCode
@@ -26,7 +26,7 @@ class Requirement:
     def __init__(self, role: Role) -> None:
         self.role = role
 
-    async def __call__(self, request: Request) -> Principal:
+    async def __call__(self, request: HTTPConnection) -> Principal:
         """See the class. Raises Problem: 401 without a valid token, 403 where the role is too low."""
         principal = await _authenticate(request)
         allow(principal, self.role, "this")
@@ -70,7 +70,7 @@ def allow(principal: Principal, needed: Role, what: str) -> None:
 
 def permission_of(route: BaseRoute) -> Permission | None:
     """What a route declares; None if it declares nothing, or more than one thing."""
-    if not isinstance(route, APIRoute):
+    if not isinstance(route, APIRoute | APIWebSocketRoute):
         return None
     calls: Iterable[object] = (dependency.call for dependency in route.dependant.dependencies)
     declared = [call for call in calls if isinstance(call, Requirement | Openness)]
@@ -85,7 +85,7 @@ def check_permissions(routes: Sequence[BaseRoute]) -> None:
         raise UndeclaredRoute(f"these routes don't declare exactly one permission: {named}")
 
 
-async def _authenticate(request: Request) -> Principal:
+async def _authenticate(request: HTTPConnection) -> Principal:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise _unauthenticated("this needs a token: send the header 'Authorization: Bearer TOKEN'")

@@ -11,8 +11,9 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from seawall.controller.auth import LastAdminToken
 from seawall.core.errors import CommandErrorCode
@@ -174,5 +175,9 @@ def _of_http(error: HTTPException) -> Problem:
     return Problem(error.status_code, ProblemCode.INVALID_REQUEST, str(error.detail), headers=headers)
 
 
-async def _handle(_: Request, error: Exception) -> Response:
-    return problem_of(error).response()
+async def _handle(connection: HTTPConnection, error: Exception) -> Response:
+    response = problem_of(error).response()
+    if isinstance(connection, WebSocket):
+        # Its upgrade is refused with the same document.
+        await connection.send_denial_response(response)
+    return response

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from seawall.clock import Clock
 from seawall.controller.auth import Access
 from seawall.controller.policy_file import PolicyFile
+from seawall.controller.streams import Streams
 from seawall.core.guard import Guards
 from seawall.engine.commands import Commands
 from seawall.engine.drive import Slot
@@ -87,6 +88,7 @@ class Services:
     transitions: Callable[[str], Awaitable[list[TransitionRecord]]]
     render_metrics: Callable[[], bytes]
     readiness: Readiness
+    streams: Streams
     agents_url: str
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     open_streams: int = 0
@@ -107,13 +109,13 @@ class Services:
         return await self.store.command(command_id)
 
 
-def services_of(request: Request) -> Services:
+def services_of(request: HTTPConnection) -> Services:
     """The services of the app that a request came to."""
     services: Services = request.app.state.services
     return services
 
 
-async def _services(request: Request) -> Services:
+async def _services(request: HTTPConnection) -> Services:
     return services_of(request)
 
 

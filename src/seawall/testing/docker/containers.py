@@ -12,6 +12,7 @@ from seawall.clock import Clock
 from seawall.testing import faults
 from seawall.testing.containers import NEVER, FakeContainer, sample_containers
 from seawall.testing.docker.images import FakeImage, FakeImages
+from seawall.testing.docker.insights import FakeInsights
 from seawall.testing.docker.networks import FakeNetworks
 from seawall.testing.docker.volumes import FakeVolumes
 from seawall.testing.effects import Work
@@ -23,7 +24,7 @@ _NOT_FOUND, _CONFLICT, _BAD_REQUEST, _ERROR = 404, 409, 400, 500
 _Steps = Callable[[Work, FakeContainer], Awaitable[None]]
 
 
-class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
+class FakeContainers(FakeInsights, FakeImages, FakeNetworks, FakeVolumes):
     """`agent.docker.containers.Containers` in memory.
 
     With `live_restore` containers survive a restart of the daemon; without it (as Docker does unless told otherwise)
@@ -53,6 +54,8 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         if not container.container_id:
             seed = f"{self._hostname}/{container.name}/{len(self._containers)}"
             container.container_id = hashlib.sha256(seed.encode()).hexdigest()
+        with suppress(DockerFailure):  # an image that nobody has told of is made up by the container
+            container.made_of = container.made_of or self.find_image(container.image).image_id
         container.created = container.created or int(self._clock.wall().timestamp())
         if container.running and container.started_at == NEVER:
             container.started_at = self._moment()
@@ -104,13 +107,22 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
 
     # agent.docker.Containers
 
-    async def container_list(self, *, stopped: bool, timeout_seconds: float) -> list[dict[str, object]]:
+    async def container_list(
+        self,
+        *,
+        stopped: bool,
+        filters: Mapping[str, list[str]] | None = None,
+        timeout_seconds: float,
+    ) -> list[dict[str, object]]:
         """See `Containers.container_list`."""
-        return await self._look(
-            "container_list",
-            lambda: [found.listed() for found in self.containers if stopped or found.running],
-            timeout_seconds,
-        )
+
+        def read() -> list[dict[str, object]]:
+            wanted = filters or {}
+            everything = stopped or "status" in wanted
+            found = [each for each in self.containers if (everything or each.running) and each.fits(wanted)]
+            return [each.listed() for each in found]
+
+        return await self._look("container_list", read, timeout_seconds)
 
     async def container_inspect(self, container: str, *, timeout_seconds: float) -> dict[str, object]:
         """See `Containers.container_inspect`."""
@@ -148,9 +160,18 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         """See `Containers.container_restart`."""
 
         async def restart(work: Work, found: FakeContainer) -> None:
-            await self._stop(work, found, grace_seconds)
-            await self._sleep(work.latency.effect)
-            await self._start(work, found)
+            # In between it stays, even if it removes itself otherwise.
+            removes_itself, found.removes_itself = found.removes_itself, False
+            try:
+                await self._stop(work, found, grace_seconds)
+                await self._sleep(work.latency.effect)
+                await self._start(work, found)
+            except DockerFailure as failure:
+                raise faults.refused_with_doubt(
+                    _ERROR, f"Cannot restart container {container}: {failure.message}"
+                ) from failure
+            finally:
+                found.removes_itself = removes_itself
 
         await self._change_one("container_restart", container, restart, grace_seconds + timeout_seconds)
 
@@ -165,6 +186,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
             ends = kills or (signal in ("SIGTERM", "TERM", "15") and not found.ignores_term)
             if ends:
                 self._end(found, _KILLED if kills else _ENDED)
+            found.paused = False  # Docker lets the signal in
             work.done("kill", found.container_id, changed=ends)
 
         await self._change_one("container_kill", container, kill, timeout_seconds)
@@ -274,57 +296,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         # In a task of the daemon's, so that it ends with its time.
         return await self._change("container_wait", wait, timeout_seconds)
 
-    async def container_top(
-        self, container: str, *, columns: str, timeout_seconds: float
-    ) -> dict[str, object]:
-        """See `Containers.container_top`."""
-
-        def read() -> dict[str, object]:
-            found = self._running(container)
-            return {"Titles": ["PID", "CMD"], "Processes": [["1", found.image]]}
-
-        return await self._look("container_top", read, timeout_seconds)
-
-    async def container_stats(self, container: str, *, timeout_seconds: float) -> dict[str, object]:
-        """See `Containers.container_stats`."""
-
-        def read() -> dict[str, object]:
-            found = self._find(container)
-            used = 1024**2 if found.running else 0
-            return {
-                "id": found.container_id,
-                "name": f"/{found.name}",
-                "read": self._moment() if found.running else NEVER,
-                "cpu_stats": {
-                    "cpu_usage": {"total_usage": 2_000_000},
-                    "system_cpu_usage": 20_000_000,
-                    "online_cpus": 2,
-                },
-                "precpu_stats": {"cpu_usage": {"total_usage": 1_000_000}, "system_cpu_usage": 10_000_000},
-                "memory_stats": {"usage": used, "limit": 1024**3, "stats": {}} if used else {},
-                "pids_stats": {"current": 1} if used else {},
-                "networks": {"eth0": {"rx_bytes": 10, "tx_bytes": 20}} if used else {},
-                "blkio_stats": {"io_service_bytes_recursive": None},
-            }
-
-        return await self._look("container_stats", read, timeout_seconds)
-
-    async def container_changes(self, container: str, *, timeout_seconds: float) -> list[dict[str, object]]:
-        """See `Containers.container_changes`."""
-
-        def read() -> list[dict[str, object]]:
-            found = self._find(container)
-            return [{"Path": "/tmp", "Kind": 0}] if found.started_at != NEVER else []  # noqa: S108 - a name
-
-        return await self._look("container_changes", read, timeout_seconds)
-
     # What the daemon does
-
-    def _running(self, container: str) -> FakeContainer:
-        found = self._find(container)
-        if not found.running:
-            raise faults.refused(_CONFLICT, f"Container {found.container_id} is not running")
-        return found
 
     def _has_come(self, found: FakeContainer, condition: str, life: str) -> bool:
         if condition == "removed":
@@ -376,8 +348,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         self._tell()
 
     def _users_of(self, image: FakeImage) -> tuple[list[str], list[str]]:
-        names = {image.image_id, *image.tags, *image.digests}
-        users = [found for found in self.containers if found.image in names]
+        users = [found for found in self.containers if found.made_of == image.image_id]
         running = [found.container_id for found in users if found.running]
         return running, [found.container_id for found in users if not found.running]
 
