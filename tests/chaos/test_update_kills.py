@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 import pytest
@@ -24,11 +26,16 @@ LONGEST_SECONDS = 90.0
 
 
 def step_of(directory: Path, command_id: str) -> str | None:
-    """The last step of a command in the ledger of an agent that lives."""
-    with closing(sqlite3.connect(f"file:{directory / LEDGER_FILE}?mode=ro", uri=True)) as connection:
-        row = connection.execute(
-            "SELECT step, state FROM entries WHERE command_id = ?", (command_id,)
-        ).fetchone()
+    """The last step of a command in the ledger of an agent that lives, and keeps the file to itself: from a copy."""
+    with TemporaryDirectory() as copy:
+        for file in directory.glob(f"{LEDGER_FILE}*"):
+            shutil.copy(file, copy)
+        try:
+            with closing(sqlite3.connect(Path(copy) / LEDGER_FILE)) as connection:
+                question = "SELECT step, state FROM entries WHERE command_id = ?"
+                row = connection.execute(question, (command_id,)).fetchone()
+        except sqlite3.DatabaseError:
+            return None  # copied in the middle of a write
     if row is None:
         return None
     return "over" if row[1] == "DONE" else str(row[0])
