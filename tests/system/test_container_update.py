@@ -89,6 +89,7 @@ async def host(docker_engine: Engine) -> AsyncIterator[Host]:
     await host.commit(NEW, image_settings("2", serve))
     await host.commit(ILL, image_settings("3", "sleep 1; exit 7"))
     await host.worker.begin_session(1, 1)
+    host.worker.resend()
     yield host
     await host.worker.close()
     await host.docker.close()
@@ -131,7 +132,7 @@ def full(networks: bool) -> dict[str, object]:
         host = body["HostConfig"]
         assert isinstance(host, dict)
         host["NetworkMode"] = "front"
-        host["PortBindings"] = {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "18080"}]}
+        host["PortBindings"] = {"80/tcp": [{"HostPort": "18080"}]}
         body["ExposedPorts"] = {"80/tcp": {}}
         body["NetworkingConfig"] = {
             "EndpointsConfig": {"front": {"Aliases": ["www"], "IPAMConfig": {"IPv4Address": "10.81.0.9"}}}
@@ -268,11 +269,8 @@ async def test_a_container_that_shares_the_network_of_the_old_one_is_told_of_and
     host: Host,
 ) -> None:
     before = await serve(host, full(networks=False))
-    spec = {
-        "Image": OLD,
-        "StopTimeout": 1,
-        "HostConfig": {"NetworkMode": f"container:{before['Id']}", "Tmpfs": {"/data": ""}},
-    }
+    shared = {"NetworkMode": f"container:{before['Id']}", "Tmpfs": {"/data": ""}}
+    spec = {"Image": OLD, "StopTimeout": 1, "HostConfig": shared}
     await host.ask("POST", "/containers/create?name=sidecar", spec)
     await host.ask("POST", "/containers/sidecar/start")
     answer = await host.update(container="sidecar", image=NEW)
