@@ -10,7 +10,7 @@ import pytest
 from seawall.agent.docker import LOG_LIMIT_BYTES, Docker, DockerFailure, LogChunk, LogTail
 from seawall.agent.operations.containers import resolve
 from seawall.agent.operations.logs import LogLine, lines_of
-from seawall.agent.operations.registry import RUNNERS, VERIFIERS
+from seawall.agent.operations.registry import RUNNERS, STREAMERS, VERIFIERS
 from seawall.agent.operations.runner import RESPONSE_LIMIT_BYTES, Execution, ResponseTooLarge, Target
 from seawall.core.command import SafetyClass
 from seawall.operations.operation import check_arguments
@@ -47,8 +47,9 @@ async def record(docker: Docker, operation: str, **arguments: object) -> dict[st
 
 
 async def test_every_supported_operation_has_a_runner_and_every_runner_an_operation() -> None:
-    supported = {name for name, operation in OPERATIONS.items() if operation.supported}
+    supported = {name for name, operation in OPERATIONS.items() if operation.supported and operation.command}
     assert set(RUNNERS) == supported
+    assert set(STREAMERS) == {name for name, operation in OPERATIONS.items() if operation.stream is not None}
 
 
 async def test_a_change_can_be_verified_or_says_that_it_can_not() -> None:
