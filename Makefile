@@ -17,7 +17,7 @@ BENCH_ARGS ?=
 MUTANTS_ARGS ?=
 SOAK_ARGS ?=
 
-.PHONY: help setup up check test mutants soak lint format types arch bench pictures lock clean
+.PHONY: help setup up check test mutants soak lint format types arch generate bench pictures lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -68,6 +68,9 @@ types: setup ## Strict type check of src
 arch: setup ## Who may import whom, what is pure, what is public
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q tests/architecture
+
+generate: setup ## Write what is made from the declarations of operations: the client's methods, tables of the documentation
+	$(BIN)/python scripts/generate.py
 
 bench: setup ## What a command costs, beside the bare round trip of the same run
 	$(BIN)/python -m bench $(BENCH_ARGS)

@@ -11,6 +11,8 @@ from aiohttp import web
 
 from seawall.agent.identity import AgentIdentity
 from seawall.agent.join import JoinError, join, parse_controller_url
+from seawall.agent.local_policy import FILE_NAME, Level, LocalPolicy
+from seawall.agent.local_policy_file import load_policy
 from seawall.controller.authority import CertificateAuthority
 from seawall.controller.credentials import new_join_secret
 from seawall.wire.join import JoinRequest, JoinResponse, JoinToken
@@ -102,6 +104,23 @@ async def test_a_host_joins_and_its_identity_is_on_disk(
             version="1.0",
         )
     ]
+
+
+async def test_a_controller_may_only_look_unless_the_join_says_otherwise(
+    authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    async with serving(FakeController(authority.ca_pem), authority.server_context()) as controller:
+
+        async def join_again(policy: LocalPolicy | None) -> LocalPolicy:
+            token = JoinToken(secret=new_join_secret(), ca_fingerprint=authority.fingerprint)
+            await try_to_join(controller.url, token, tmp_path, policy=policy, replace_existing=True)
+            return load_policy(tmp_path)
+
+        assert (await join_again(None)).level is Level.READ_ONLY
+        assert (await join_again(LocalPolicy(Level.OPERATE, exec=True))).exec
+        kept = await join_again(None)
+    assert (kept.level, kept.exec) == (Level.OPERATE, True)
+    assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
 
 
 async def test_an_address_without_a_scheme_means_https(

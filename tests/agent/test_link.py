@@ -226,6 +226,22 @@ async def test_a_welcome_with_an_impossible_heartbeat_ends_the_session(
         assert host.connections == 0
 
 
+@pytest.mark.parametrize("epoch", [1, 2])
+async def test_a_welcome_to_a_session_that_is_over_opens_none(
+    authority: CertificateAuthority, epoch: int
+) -> None:
+    async with hosting(authority) as host:
+        (await host.open(epoch=2)).vanish()
+        await host.waits_for()
+        visit = await host.controller.visit()
+        await visit.welcome(epoch, 10.0)
+        await visit.send(execute("container_restart", epoch, container="web"))
+        await visit.over.wait()
+        assert (host.connections, host.docker.calls, host.ledger.entry("command-1")) == (1, [], None)
+        await host.waits_for()
+        await host.open(epoch=3)
+
+
 async def test_another_controller_gets_no_signature(authority: CertificateAuthority) -> None:
     async with hosting(authority) as host:
         visit = await host.controller.visit()

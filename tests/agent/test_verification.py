@@ -206,4 +206,7 @@ def test_a_change_has_settled_when_its_grace_and_a_little_more_is_over(
 def test_what_is_partly_done_can_be_resumed() -> None:
     partly = {case.operation for case in CASES if case.verdict is Verdict.PARTIAL}
     partly |= {case.operation for case in CREATIONS if case.verdict is Verdict.PARTIAL}
-    assert partly == {name for name, verifier in VERIFIERS.items() if verifier.resume is not None}
+    resumed = {name for name, verifier in VERIFIERS.items() if verifier.resume is not None}
+    assert partly == {
+        name for name in resumed if not name.startswith("compose_")
+    }  # see test_compose_verifiers

@@ -80,6 +80,8 @@ LOOP_GETTERS = frozenset({"asyncio.get_running_loop", "asyncio.get_event_loop"})
 CATCH_ALL_NAMES = frozenset(
     {"base", "common", "helper", "helpers", "misc", "shared", "stuff", "util", "utils"}
 )
+GENERATED = "by `make generate`: change it there."
+"""What made modules say of themselves; their size is that of what they are made from."""
 CORE_LINES = 250
 OTHER_LINES = 400
 
@@ -119,6 +121,8 @@ def check_module(path: str, text: str) -> list[Finding]:
 
 
 def _check_size(path: str, room: str, text: str) -> Iterator[Finding]:
+    if GENERATED in text:
+        return
     limit = CORE_LINES if room == "core" else OTHER_LINES
     lines = len(text.splitlines())
     if lines > limit:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import subprocess
+import sys
 import tomllib
 from importlib import resources
 from itertools import pairwise
@@ -25,6 +27,8 @@ PUBLIC_NAMES = {
     "CommandResult",
     "CommandStatus",
     "RetryPolicy",
+    "Seawall",
+    "SyncSeawall",
     "__version__",
 }
 
@@ -71,6 +75,16 @@ def test_a_public_name_is_documented(name: str) -> None:
 )
 def test_a_method_of_the_executor_is_documented(method: str) -> None:
     assert (getattr(seawall.AgentCommandExecutor, method).__doc__ or "").strip()
+
+
+def test_the_package_loads_no_http_client_before_somebody_asks_for_it() -> None:
+    look = "import sys, seawall; assert 'httpx' not in sys.modules; seawall.Seawall; assert 'httpx' in sys.modules"
+    subprocess.run([sys.executable, "-c", look], check=True)
+
+
+def test_a_name_that_the_package_does_not_have_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Fleet'"):
+        _ = seawall.Fleet  # type: ignore[attr-defined]  # that is what is tried
 
 
 def test_the_version_is_the_one_of_the_distribution() -> None:

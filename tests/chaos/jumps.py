@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,9 +22,8 @@ from seawall.engine.fleet import Fleet
 from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord
 from seawall.storage.sqlite import SqliteStore
-from seawall.storage.statements import Connection, Result
 from seawall.testing.clock import FakeClock
-from tests.storage.backends import agent, join_token
+from tests.storage.backends import BusyStore, agent, join_token
 
 HOST = "00000000-0000-7000-8000-000000000001"
 STEP_SECONDS = 0.5
@@ -106,26 +105,6 @@ class LedgerHost:
 
     async def close(self, reason: str, retry_after_seconds: float | None) -> None:
         """It has nothing to close."""
-
-
-class BusyStore(SqliteStore):
-    """Knows how many of its answers are still awaited."""
-
-    awaited = 0
-
-    async def write(self, job: Callable[[Connection], Result]) -> Result:
-        self.awaited += 1
-        try:
-            return await super().write(job)
-        finally:
-            self.awaited -= 1
-
-    async def read(self, job: Callable[[Connection], Result]) -> Result:
-        self.awaited += 1
-        try:
-            return await super().read(job)
-        finally:
-            self.awaited -= 1
 
 
 class Plane:

@@ -45,6 +45,12 @@ class Script:
     evidence: dict[str, object] | None = None
     found: str | None = None
     """What a verification finds: a final state, or None while it stays UNKNOWN."""
+    goes_on: bool = False
+    """A cancellation comes too late to have an effect."""
+    progress: list[dict[str, object]] = field(default_factory=list)
+    """What the host tells while it works."""
+    responses: dict[str, object] = field(default_factory=dict)
+    """By operation, where that is another than `response`."""
     interrupt: bool = False
     """Somebody presses Ctrl-C while the events are followed."""
 
@@ -191,6 +197,8 @@ class ControllerDouble:
 
     async def _cancel(self, request: web.Request) -> web.Response:
         record = self.commands[request.match_info["id"]]
+        if self.scripts[str(record["agent"])].goes_on:
+            return problem(409, "too_late", "it runs already")
         if not record["finished_at"]:
             record.update(state="CANCELLED", error_code="cancelled", finished_at=ACCEPTED_AT)
         return web.json_response(record)
@@ -243,6 +251,8 @@ class ControllerDouble:
             last = number == script.attempts
             code = script.error_code if last else "timeout"
             await answer.write(event("attempt_started", {"number": number, "correlation_id": f"r{number}"}))
+            for told in script.progress:
+                await answer.write(event("progress", told))
             ended = {
                 "number": number,
                 "duration_seconds": 0.25,
@@ -352,7 +362,7 @@ class ControllerDouble:
             state=script.state,
             error_code=script.error_code,
             error=script.error,
-            response=script.response,
+            response=script.responses.get(str(record["operation"]), script.response),
             total_attempts=script.attempts,
             retried=script.attempts > 1,
             duration_seconds=1.75,

@@ -413,10 +413,25 @@ def test_every_verb_asks_for_its_operation(
     assert (body["operation"], body["arguments"]) == (operation, arguments)
 
 
-def test_ctrl_c_says_that_the_command_goes_on(seawall: Seawall, controller: ControllerDouble) -> None:
+def test_ctrl_c_asks_for_the_end_and_says_what_became_of_it(
+    seawall: Seawall, controller: ControllerDouble
+) -> None:
     controller.add("local").interrupt = True
     call = seawall(*RESTART, "--on", "local")
     assert call.code == 130
-    assert "command command-1 goes on" in call.out
-    assert "seawall command cancel command-1" in call.out
+    assert "command command-1: asking for its end" in call.out
+    assert "CANCELLED" in call.out
+    assert controller.commands["command-1"]["state"] == "CANCELLED"
     assert "Traceback" not in call.err
+
+
+def test_ctrl_c_says_that_a_command_goes_on_which_cannot_be_cancelled(
+    seawall: Seawall, controller: ControllerDouble
+) -> None:
+    script = controller.add("local")
+    script.interrupt, script.goes_on = True, True
+    call = seawall(*RESTART, "--on", "local")
+    assert call.code == 130
+    assert "command command-1 goes on" in call.out
+    assert "it runs already" in call.out
+    assert "seawall command cancel command-1" in call.out

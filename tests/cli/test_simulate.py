@@ -39,6 +39,37 @@ def test_policies_stand_side_by_side(seawall: Seawall, scenario: str) -> None:
     assert [line.split()[0] for line in call.out.splitlines()[:3]] == ["POLICY", "production", "naive"]
 
 
+def test_a_policy_file_is_simulated_beside_the_preset_that_it_changes(seawall: Seawall, home: Path) -> None:
+    file = home / "mine.toml"
+    file.write_text('preset = "production"\n[default]\nmax_attempts = 1\n[breaker]\nshadow = true\n')
+    call = seawall(
+        "simulate", "flaky", "--policy", str(file), "--against", "production", "--seeds", "1", "--json"
+    )
+    assert isinstance(call.json, dict)
+    mine, preset = call.json["policies"]
+    assert (mine["contender"], preset["contender"]) == (str(file), "production")
+    assert mine["most_amplification"] == 1.0 < preset["most_amplification"]
+    assert "simulated" not in call.err
+
+
+def test_tables_for_some_operations_are_not_simulated_and_that_is_said(
+    seawall: Seawall, home: Path, scenario: str
+) -> None:
+    file = home / "mine.toml"
+    file.write_text("[operation.container_stop]\nmax_attempts = 1\n[class.safe_read]\nmax_attempts = 1\n")
+    call = seawall("simulate", scenario, "--policy", str(file), "--seeds", "1")
+    assert call.code == 0
+    assert "none is simulated: operation.container_stop, class.safe_read" in call.err
+
+
+def test_a_policy_file_with_a_mistake_is_refused_with_its_line(seawall: Seawall, home: Path) -> None:
+    file = home / "mine.toml"
+    file.write_text("[default]\nmax_attempts = 0\n")
+    call = seawall("simulate", "overload", "--against", str(file))
+    assert call.code == 2
+    assert "line 2" in call.err
+
+
 def test_the_figures_are_there_as_json(seawall: Seawall, scenario: str) -> None:
     figures = seawall("simulate", scenario, "--seeds", "1", "--json").json
     assert isinstance(figures, dict)

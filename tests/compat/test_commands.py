@@ -170,7 +170,7 @@ class TestDisconnection:
         running = asyncio.create_task(executor.execute_command("agent-1", START, timeout=60.0))
         await under_way(executor)
         assert executor.handle_agent_disconnect("agent-1") == 1
-        result = await asyncio.wait_for(running, 1)
+        result = await asyncio.wait_for(running, 10)
         assert result.error_code is CommandErrorCode.AGENT_DISCONNECTED
         assert executor.get_pending_command_count() == 0
 

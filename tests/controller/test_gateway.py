@@ -310,7 +310,7 @@ async def test_a_revoked_agent_is_out_at_once_in_the_middle_of_its_work() -> Non
         peer = await plane.connect()
         attempt = plane.exchange()
         await peer.expect(Execute)
-        async with asyncio.timeout(1.0):
+        async with asyncio.timeout(5.0):
             revoking = asyncio.ensure_future(revoke_agent(plane.store, plane.fleet, plane.clock, A))
             assert (await attempt).code is CommandErrorCode.AGENT_DISCONNECTED
             goodbye = await refusal(peer)
@@ -348,7 +348,7 @@ async def test_incident_14_a_stop_does_not_wait_for_a_peer_that_never_reads() ->
         await plane.connect()
         stuck = [plane.exchange(arguments={"text": "x" * 1_000_000}) for _ in range(60)]
         await plane.clock.settle()
-        async with asyncio.timeout(2.0):
+        async with asyncio.timeout(10.0):
             await plane.gateway.stop()
         assert {outcome.code for outcome in await asyncio.gather(*stuck)} == {
             CommandErrorCode.AGENT_DISCONNECTED,

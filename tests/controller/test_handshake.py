@@ -67,14 +67,19 @@ async def test_a_ledger_that_was_not_lost_is_no_news() -> None:
         assert (plane.listener.lost, plane.gateway.amnesias) == ([], 0)
 
 
-async def test_a_hello_that_was_held_up_until_a_newer_session_was_there_says_nothing_of_the_ledger() -> None:
+@pytest.mark.parametrize("instance", ["instance-1", "of a process that may be dead by now"])
+async def test_a_hello_that_was_held_up_until_a_newer_session_was_there_says_nothing_of_ledger_or_clone(
+    instance: str,
+) -> None:
     async with running() as plane:
         held_up = await plane.dial()
+        held_up.instance = instance
         await plane.clock.advance(3.0)
         peer = await plane.connect(last_sequence=5)
         await held_up.greet(A)
         assert (await refusal(held_up)).retry_after_seconds == 60.0
         assert [facts.last_sequence for facts in plane.store.ledgers] == [5]
+        assert plane.store.agents_by_id[A].quarantined_at is None
         session = plane.fleet.session(A)
         assert session is not None
         assert session.epoch == peer.epoch

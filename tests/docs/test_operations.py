@@ -10,8 +10,12 @@ from tests.docs.tables import rows
 def limits(argument: Argument) -> str:
     if argument.choices:
         return ", ".join(argument.choices)
+    characters = f"at most {argument.max_length} characters"
+    secret = ", a secret" if argument.secret else ""
     if argument.kind is str:
-        return f"at most {argument.max_length} characters"
+        return f"{characters}{secret}"
+    if argument.kind in (list, dict):
+        return f"at most {argument.max_items} of {characters}{secret}"
     match argument.minimum, argument.maximum:
         case None, None:
             return "-"

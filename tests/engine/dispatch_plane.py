@@ -23,10 +23,12 @@ from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
 from seawall.wire.messages import Origin
 from seawall.writer import commit
+from tests.storage.backends import BusyStore
 
 Script = Callable[[Command, Attempt], Outcome]
 HOST = "00000000-0000-7000-8000-000000000001"
 OTHER = "00000000-0000-7000-8000-000000000002"
+_UNCHANGED_ROUNDS = 3
 LEDGER = LedgerFacts("ledger-1")
 
 READ = CommandRequest("container_list", "web-1")
@@ -96,7 +98,7 @@ class Commits:
 class Plane:
     """See the module's text."""
 
-    def __init__(self, store: SqliteStore, clock: FakeClock, commits: Commits) -> None:
+    def __init__(self, store: BusyStore, clock: FakeClock, commits: Commits) -> None:
         self.clock = clock
         self.store = store
         self.commits = commits
@@ -150,10 +152,13 @@ class Plane:
 
     async def settle(self) -> None:
         """Let everything go on that waits for other tasks or the store, but not for the clock."""
-        for _ in range(4):
+        before, same = None, 0
+        while same < _UNCHANGED_ROUNDS:
             await self.clock.settle()
             await self.store.check()
-        await self.clock.settle()
+            await self.clock.settle()
+            now = (len(self.events), self.clock.timers)
+            before, same = now, same + 1 if now == before and not self.store.awaited else 0
 
     async def reached(self, session: ScriptedSession, count: int) -> None:
         """Return when so many attempts have reached the agent; no time passes."""
@@ -196,10 +201,13 @@ class Plane:
 
 
 @asynccontextmanager
-async def running(directory: Path, clock: FakeClock | None = None) -> AsyncIterator[Plane]:
+async def running(
+    directory: Path, clock: FakeClock | None = None, stores: type[BusyStore] = BusyStore
+) -> AsyncIterator[Plane]:
     """A controller that knows the hosts web-1 and web-2."""
     clock, commits = clock if clock is not None else FakeClock(), Commits()
-    store = await SqliteStore.open(directory / "seawall.db", clock, commit=commits)
+    store = await stores.open(directory / "seawall.db", clock, commit=commits)
+    assert isinstance(store, BusyStore)
     plane = Plane(store, clock, commits)
     known = {agent.agent_id: agent for agent in await store.agents()}
     for agent_id, name in ((HOST, "web-1"), (OTHER, "web-2")):

@@ -9,19 +9,21 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
-from seawall.core.errors import CommandErrorCode
+from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.engine.backlog import WARM_UP_SECONDS
+from seawall.engine.records import CommandRecord
 from seawall.storage.command_rows import CommandRow, command_row
 from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
-from tests.engine.dispatch_plane import CHANGE, HOST, READ, by_question, ledger, running
-from tests.storage.backends import attempt, command
+from tests.engine.dispatch_plane import CHANGE, HOST, READ, by_question, failing, ledger, running
+from tests.storage.backends import BusyStore, attempt, command
 
 pytestmark = pytest.mark.asyncio
 
@@ -178,6 +180,90 @@ async def test_a_result_that_comes_while_its_agent_is_taken_up_does_no_harm(tmp_
             await after.settle()
             assert after.dispatcher.open_commands(HOST) == 0
             assert (1, 2) in session.acknowledged or (2, 2) in session.acknowledged
+
+
+class LateReader(BusyStore):
+    """What it has read of an agent's open commands it hands out when `go_on` is done."""
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self.has_read = asyncio.Event()
+        self.go_on: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def open_commands(self, agent_id: str) -> list[CommandRecord]:
+        found = await super().open_commands(agent_id)
+        self.has_read.set()
+        await self.go_on
+        return found
+
+
+async def test_a_result_that_comes_in_the_very_turn_in_which_its_agent_is_taken_up_does_no_harm(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    sent, *_ = await left_under_way(tmp_path, clock)
+    async with running(tmp_path, clock, LateReader) as after:
+        session, store = after.held(), after.store
+        assert isinstance(store, LateReader)
+        await store.has_read.wait()
+        record = await after.known(command(sent))
+        # First the commands are started, then the result is looked at, of which nobody was to be told.
+        store.go_on.set_result(None)
+        after.tells(record, ledger(response=1))
+        done = await after.finished(command(sent))
+        assert (done.state, done.response) == (CommandState.SUCCEEDED, 1)
+        assert session.hold is not None
+        session.hold.set()
+        await after.settle()
+        assert [command_id for command_id, _ in session.reached if command_id == sent] == []
+        assert after.dispatcher.open_commands(HOST) == 0
+
+
+class LateFinisher(BusyStore):
+    """Writes down no end before `go_on` is set."""
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self.go_on = asyncio.Event()
+
+    async def finish(self, record: CommandRecord, *more: Any) -> bool:
+        await self.go_on.wait()
+        return await super().finish(record, *more)
+
+
+async def test_the_next_change_of_a_container_goes_when_the_end_of_the_one_before_is_durable(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, stores=LateFinisher) as plane:
+        session, store = (
+            plane.attach(failing(CommandErrorCode.DOCKER_ERROR, Circumstance.NOT_APPLIED)),
+            plane.store,
+        )
+        assert isinstance(store, LateFinisher)
+        once = msgspec.structs.replace(CHANGE, max_attempts=1)
+        first, second = [await plane.commands.accept(once) for _ in range(2)]
+        await plane.reached(session, 1)
+        await plane.settle()
+        assert session.reached == [(first.command_id, 1)], "a crash now would have it begun after the other"
+        store.go_on.set()
+        await plane.finished(second)
+        assert session.reached == [(first.command_id, 1), (second.command_id, 1)]
+
+
+async def test_a_command_that_is_over_by_the_time_it_would_be_sent_is_left_as_it_is(tmp_path: Path) -> None:
+    async with running(tmp_path) as plane:
+        ended, other = [await plane.commands.accept(CHANGE) for _ in range(2)]
+        await plane.settle()
+        over = await plane.known(ended)
+        over.state, over.settled, over.finished_at = CommandState.UNKNOWN, True, plane.clock.wall()
+        assert await plane.store.finish(over)
+        with plane.bus.listen(ended.command_id) as told:
+            session = plane.attach()
+            assert (await plane.finished(other)).state is CommandState.SUCCEEDED, "the controller lives on"
+            assert (await anext(told)).kind == "finished"
+        assert (await plane.known(ended)).state is CommandState.UNKNOWN
+        assert session.reached == [(other.command_id, 1)]
+        assert plane.dispatcher.open_commands(HOST) == 0
 
 
 def rows(clock: SystemClock) -> Iterator[dict[str, object]]:

@@ -152,9 +152,8 @@ def test_a_declaration_keeps_to_the_rules(operation: Operation) -> None:
         assert argument.kind in (str, int, float, bool, list, dict)
         assert not (argument.required and argument.default is not None)
         if argument.default is not None:
-            required = {
-                a.name: ["web"] if a.kind is list else "web" for a in operation.arguments if a.required
-            }
+            some: dict[type, object] = {list: ["web"], dict: {"web": "web"}}
+            required = {a.name: some.get(a.kind, "web") for a in operation.arguments if a.required}
             given = {**required, argument.name: argument.default}
             assert check_arguments(operation, given, stream=argument.streamed)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from seawall.core.breaker import CircuitState as Circuit
 from seawall.core.command import CommandState, SafetyClass
 from seawall.core.errors import CommandErrorCode
@@ -101,6 +103,15 @@ def test_a_copy_of_a_lost_ledger_that_comes_back_too_late() -> None:
     tale.result(CommandErrorCode.OUTCOME_UNKNOWN, agent="", digest="").committed(UNKNOWN)
     tale.fault(FaultKind.LEDGER_LOST, Place.AGENT).done().acknowledged()
     assert broken(tale.healed().ended(300.0)) == []
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_copy_of_a_lost_ledger_that_finds_out_what_became_of_a_command(late: bool) -> None:
+    tale = Tale().accepted().frame(Place.AGENT, 1).effect().fault(FaultKind.LEDGER_LOST, Place.AGENT)
+    tale = tale if late else tale.done()
+    tale.result(CommandErrorCode.OUTCOME_UNKNOWN, agent="", digest="").committed(UNKNOWN)
+    tale = tale.done() if late else tale
+    assert broken(tale.acknowledged().healed().ended(300.0)) == []
 
 
 def test_a_restored_controller_that_imports_what_it_forgot() -> None:

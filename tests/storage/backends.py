@@ -19,6 +19,7 @@ from seawall.engine.records import (
 )
 from seawall.engine.store import Store
 from seawall.storage.sqlite import SqliteStore
+from seawall.storage.statements import Connection, Result
 
 NOW = datetime(2030, 5, 17, 8, 30, 15, 123_456, tzinfo=UTC)
 
@@ -101,3 +102,23 @@ def token(token_id: str = "t-1", **changes: object) -> TokenRecord:
 
 def transition(reason: str, agent_id: str = "a-1") -> TransitionRecord:
     return TransitionRecord(NOW, agent_id, "docker", "closed", "open", reason)
+
+
+class BusyStore(SqliteStore):
+    """Knows how many of its answers are still awaited."""
+
+    awaited = 0
+
+    async def write(self, job: Callable[[Connection], Result]) -> Result:
+        self.awaited += 1
+        try:
+            return await super().write(job)
+        finally:
+            self.awaited -= 1
+
+    async def read(self, job: Callable[[Connection], Result]) -> Result:
+        self.awaited += 1
+        try:
+            return await super().read(job)
+        finally:
+            self.awaited -= 1

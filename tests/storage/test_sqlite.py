@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import dialect
 
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
-from seawall.engine.store import StoreFailed, StoreFull
+from seawall.engine.store import CommandOver, StoreFailed, StoreFull
 from seawall.storage import commands as command_statements
 from seawall.storage import fleet as fleet_statements
 from seawall.storage.schema import controller
@@ -245,7 +245,7 @@ async def test_a_job_that_fails_takes_back_its_own_work_and_nobody_elses(tmp_pat
             type(command()),
             ZeroDivisionError,
             type(command()),
-            LookupError,
+            CommandOver,
             sqlite3.IntegrityError,
             sqlite3.IntegrityError,
             type(None),

@@ -254,20 +254,33 @@ async def test_a_ledger_that_is_not_the_known_one_makes_what_it_may_have_had_unk
     )
 
 
-@pytest.mark.parametrize("state", [CommandState.RUNNING, CommandState.UNKNOWN])
-async def test_a_ledger_that_forgot_what_it_had_begun_is_not_the_known_one(
-    store: Store, state: CommandState
-) -> None:
+@pytest.mark.parametrize("then", ["runs", "is unknown", "is unknown with evidence", "is sent again"])
+async def test_a_ledger_that_forgot_what_it_had_begun_is_not_the_known_one(store: Store, then: str) -> None:
     await hello(store)
     begun = await accepted(store, "begun", CommandState.DISPATCHED)
-    await store.running(["begun"])
-    if state is CommandState.UNKNOWN:
-        await store.finish(msgspec.structs.replace(begun, state=state, evidence={"started_at": "then"}))
+    if then != "is unknown with evidence":
+        await store.running(["begun"])
+    if then == "is sent again":
+        await store.start_attempt("begun", attempt(2))
+    elif then != "runs":
+        evidence = {"started_at": "then"} if then == "is unknown with evidence" else None
+        await store.finish(msgspec.structs.replace(begun, state=CommandState.UNKNOWN, evidence=evidence))
     grant = await hello(store, LedgerFacts("ledger-1", last_sequence=1))
     assert grant.amnesia == "", "it has it still"
     grant = await hello(store, LedgerFacts("ledger-1"))
     assert "gone back to command 0, it had told of 1" in grant.amnesia
     assert grant.lost == {"begun": 1}
+
+
+async def test_a_new_ledger_that_forgot_what_was_accepted_before_it_and_begun_after_is_not_the_known_one(
+    store: Store,
+) -> None:
+    await hello(store)
+    await accepted(store, "kept")
+    assert (await hello(store, LedgerFacts(ANOTHER))).amnesia
+    await store.start_attempt("kept", attempt(1))
+    await store.running(["kept"])
+    assert "gone back to command 0" in (await hello(store, LedgerFacts(ANOTHER))).amnesia
 
 
 async def test_an_agent_whose_ledger_was_restored_with_its_controller_is_the_same(store: Store) -> None:

@@ -155,6 +155,22 @@ class Engine:
         finally:
             connection.close()
 
+    def in_its_network(self, *command: str) -> list[str]:
+        """The command line that runs a command where dockerd lives: it has a network of its own."""
+        if self._process is None:
+            raise RuntimeError("the engine isn't running")
+        nsenter = self._programs.unshare.with_name("nsenter")
+        return [str(nsenter), f"--net=/proc/{self._process.pid}/ns/net", "--", *command]
+
+    def busybox_in_its_network(self, *applet: str) -> list[str]:
+        """The same for an applet of busybox."""
+        return self.in_its_network(str(self._programs.busybox), *applet)
+
+    def raise_loopback(self) -> None:
+        """Have 127.0.0.1 in dockerd's network, which begins without."""
+        command = self.busybox_in_its_network("ifconfig", "lo", "up")
+        subprocess.run(command, check=True, capture_output=True, timeout=10)
+
     def run_container(
         self,
         name: str,

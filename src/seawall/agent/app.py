@@ -23,6 +23,7 @@ from seawall.agent.local_policy_file import PolicyError, load_policy
 from seawall.agent.session import HostFacts
 from seawall.agent.worker import Worker
 from seawall.clock import Clock, SystemClock
+from seawall.operations import compose
 from seawall.telemetry.setup import LogFormat, configure
 
 STOP_GRACE_SECONDS = 5.0
@@ -33,6 +34,8 @@ DOCKER_DATA = Path("/var/lib/docker")
 
 _VERSION_SECONDS = 3.0
 _FAILED = 1
+COMPOSE_DIRECTORY = "compose"
+"""Where the agent keeps what it needs of Compose projects, beside its ledger."""
 LEDGER_FAILED = 70
 """The exit code of an agent that can't write its ledger any more: whoever supervises it starts it again."""
 
@@ -112,7 +115,14 @@ async def _serve(
 
     link = AgentLink(identity, clock, describe, on_connected)
     worker = Worker(
-        docker, clock, link.send, ledger=ledger, version=version, disk_space=disk_space, policy=policy
+        docker,
+        clock,
+        link.send,
+        ledger=ledger,
+        version=version,
+        disk_space=disk_space,
+        absent=() if docker.compose_absent is None else (compose.PROGRAM,),
+        policy=policy,
     )
     running = asyncio.create_task(link.run(worker), name=f"agent {identity.name}")
     stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")
@@ -161,6 +171,10 @@ async def _until_told_to_stop(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     docker = AioDocker(docker_url)
+    await docker.find_compose(directory / COMPOSE_DIRECTORY, os.environ.get("PATH", os.defpath))
+    _logger.info(
+        "projects are brought up with %s", docker.compose_version or "nothing: there is no Compose program"
+    )
     _logger.info("agent %s serves the Docker Engine at %s", identity.name, docker.address)
     _logger.info(
         "the controller may do this here: %s%s, as %s says",

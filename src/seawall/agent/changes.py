@@ -33,13 +33,13 @@ from seawall.agent.intake import Intake, Order, forbidden, no_room
 from seawall.agent.job import Job, Phase
 from seawall.agent.ledger import Entry, Ledger, LedgerFailed, State
 from seawall.agent.operations.containers import grace_of
-from seawall.agent.operations.runner import Execution, Target
+from seawall.agent.operations.runner import Target
 from seawall.agent.operations.verification import Verifier
 from seawall.agent.outbox import Outbox
 from seawall.agent.verification import Case, Verification
 from seawall.clock import Clock
 from seawall.core.command import Outcome
-from seawall.core.errors import CommandErrorCode, verdict
+from seawall.core.errors import Circumstance, CommandErrorCode, verdict
 from seawall.turns import Turns
 from seawall.wire.messages import Cancel, Execute, FromAgent
 
@@ -230,8 +230,7 @@ class Changes:
         operation = self._intake.operation(entry.operation)
         arguments = unpack_map(entry.arguments)
         job = Job(Execute(entry.command_id, "", 0, entry.operation, arguments, 0.0, 0, entry.sequence))
-        if operation is not None and operation.container is not None:
-            job.container = str(arguments.get(operation.container))
+        job.turn = operation.turn(arguments) if operation is not None else None
         timeout_seconds = operation.timeout_seconds if operation is not None else _TIMEOUT_SECONDS
         case = self._doubt(job, entry, None, timeout_seconds)
         self._jobs[job.command_id] = job
@@ -240,7 +239,7 @@ class Changes:
     # A command's way
 
     async def _work(self, job: Job, order: Order) -> None:
-        async with turn(self._names, job.container):
+        async with turn(self._names, job.turn):
             try:
                 job.slot = await self._admission.wait(job)
                 target = await self._resolve(job, order)
@@ -249,7 +248,10 @@ class Changes:
             except DockerFailure as failure:
                 # Only a question was asked so far, so that a doubt is none.
                 doubt = verdict(failure.code, failure.circumstance).may_have_run
-                await self._conclude(job, job.unresolved(failure.message) if doubt else failed(failure))
+                registry = failure.circumstance is Circumstance.REGISTRY_UNREACHABLE
+                where = failure.circumstance if registry else Circumstance.DOCKER_UNREACHABLE
+                outcome = job.unresolved(failure.message, where) if doubt else failed(failure)
+                await self._conclude(job, outcome)
             except LedgerFailed:
                 raise
             except Exception as error:  # a bug costs its command, not the agent
@@ -261,7 +263,7 @@ class Changes:
     async def _recover(self, job: Job, case: Case) -> None:
         object_id = case.pre_image.get("id")
         turn_by_id = turn(self._ids, object_id if isinstance(object_id, str) else None)
-        async with turn(self._names, job.container), turn_by_id:
+        async with turn(self._names, job.turn), turn_by_id:
             await self._conclude(job, await self._verification.decide(case))
 
     async def _resolve(self, job: Job, order: Order) -> Target | None:
@@ -280,10 +282,10 @@ class Changes:
             text = f"{job.about} was over for the controller before it began: nothing was done"
             return Outcome(CommandErrorCode.DEADLINE_EXCEEDED, text)
         arguments = pack(job.arguments)
-        pre_image = pack(self._verification.pre_image(job.operation, target))
+        seen = self._verification.pre_image(job.operation, target)
         # From here on nobody stops it: whether the row is there isn't known before the ledger says so.
         job.phase, job.begun_at = Phase.BEGINNING, self._clock.now()
-        entry = await self._ledger.start(job.sequence, job.command_id, job.operation, arguments, pre_image)
+        entry = await self._ledger.start(job.sequence, job.command_id, job.operation, arguments, pack(seen))
         job.phase, now = Phase.BEGUN, self._clock.now()
         if now >= job.begin_by:
             text = f"{job.about} was not begun, because its time was over: nothing was done"
@@ -291,13 +293,9 @@ class Changes:
         if target is not None and order.operation.grace is not None:
             job.grace_until = now + grace_of(job.arguments, target)
         self._attempts.say_started(job)
-        timeout_seconds = max(job.answer_at - now, 0.0)
+        seconds, progress = max(job.answer_at - now, 0.0), partial(self._attempts.progress, job)
         try:
-            progress, journal = partial(self._attempts.progress, job), self._ledger.journal(job.command_id)
-            who = (self._docker, job.command_id, job.arguments)
-            execution = Execution(
-                *who, timeout_seconds, progress, target, journal, policy=self._intake.policy
-            )
+            execution = self._verification.execution(entry, job.arguments, seconds, progress, target, seen)
             return Outcome(response=await order.runner(execution))
         except DockerFailure as failure:
             outcome = failed(failure)

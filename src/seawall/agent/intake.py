@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
@@ -35,20 +35,26 @@ class Intake:
         version: str,
         resolvers: Mapping[str, Resolver] = RESOLVERS,
         policy: LocalPolicy = UNRESTRICTED,
+        absent: Collection[str] = (),
     ) -> None:
+        """`policy` is the host's own; `absent` has what operations need (`Operation.needs`) and it hasn't got."""
         self.policy = policy
-        """The host's own."""
         self._runners = runners
         self._operations = operations
         self._version = version
         self._resolvers = resolvers
+        self._absent = absent
 
     @property
     def operations(self) -> list[str]:
         """The names of it: what the host's policy forbids is none of them."""
         known = [self._operations[name] for name in self._runners if name in self._operations]
         return sorted(
-            each.name for each in known if each.supported and judge_operation(self.policy, each) is None
+            each.name
+            for each in known
+            if each.supported
+            and judge_operation(self.policy, each) is None
+            and each.needs not in self._absent
         )
 
     def operation(self, name: str) -> Operation | None:
@@ -73,6 +79,12 @@ class Intake:
         refusal = judge_operation(self.policy, operation)
         if refusal is not None:
             return Outcome(CommandErrorCode.PERMISSION_DENIED, refusal.message)
+        if operation.needs is not None and operation.needs in self._absent:
+            return Outcome(
+                CommandErrorCode.UNSUPPORTED_OPERATION,
+                f"{operation.name} needs {operation.needs}, and the agent found none on this host when it started: "
+                "install it, then restart the agent; nothing was done",
+            )
         if operation.changes and message.sequence <= 0:
             return Outcome(
                 CommandErrorCode.UNSUPPORTED_OPERATION,

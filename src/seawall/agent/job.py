@@ -49,8 +49,8 @@ class Job:
     """One piece of work.
 
     `waiters` are the attempts that wait for it, oldest first; they are answered at `answer_at` at the latest.
-    `begin_by` is when an effect may begin at the latest. `container` is the one that a change is about, as the command
-    spells it.
+    `begin_by` is when an effect may begin at the latest. `turn` is the key of what a change is about, as the
+    command spells it.
     """
 
     __slots__ = (
@@ -61,7 +61,6 @@ class Job:
         "begun_at",
         "case",
         "command_id",
-        "container",
         "counted",
         "grace_until",
         "operation",
@@ -72,6 +71,7 @@ class Job:
         "slot",
         "task",
         "timer",
+        "turn",
         "urgent",
         "waiters",
     )
@@ -84,9 +84,7 @@ class Job:
         self.arguments: Mapping[str, object] = message.arguments if order is None else order.arguments
         self.order = order
         self.urgent = order is not None and order.operation.lane is Lane.CONTROL
-        self.container: str | None = None
-        if order is not None and order.operation.container is not None and order.operation.changes:
-            self.container = str(order.arguments[order.operation.container])
+        self.turn = order.operation.turn(order.arguments) if order is not None else None
         self.waiters: list[Waiter] = []
         self.phase = Phase.WAITING
         self.case: Case | None = None
@@ -135,6 +133,9 @@ class Job:
             text = f"{self.about} waited here until its time was over: nothing was done"
             return Outcome(CommandErrorCode.DEADLINE_EXCEEDED, text)
         if self.phase is Phase.RESOLVING:
+            if self.order.operation.touches_registry:
+                reason = f"the image's registry did not answer within {seconds:.3g} s"
+                return self.unresolved(reason, Circumstance.REGISTRY_UNREACHABLE)
             return self.unresolved(f"the Docker Engine did not answer within {seconds:.3g} s")
         if self.phase is Phase.BEGINNING:
             text = f"{self.about} is about to begin, and what becomes of it is told as soon as it is known"
@@ -145,16 +146,25 @@ class Job:
                 "later, or give the command a timeout above its grace"
             )
             return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=Circumstance.HEARD)
+        if self.order.operation.waits:
+            text = f"{self.about} has waited {seconds:.3g} s, and what it waits for has not happened"
+            return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=Circumstance.HEARD)
         text = f"{self.about} had no answer within {seconds:.3g} s"
         if self.order.operation.changes:
             text += ": it goes on, and what becomes of it is told as soon as it is known"
         silent = Circumstance.DOCKER_SILENT if self.order.operation.touches_docker else Circumstance.HEARD
+        if self.order.operation.touches_registry:
+            silent = (
+                Circumstance.REGISTRY_UNREACHABLE
+            )  # Docker itself is pinged; what takes so long is behind it
         return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=silent)
 
-    def unresolved(self, reason: str) -> Outcome:
-        """The container could not be looked at, so nothing began."""
+    def unresolved(
+        self, reason: str, circumstance: Circumstance = Circumstance.DOCKER_UNREACHABLE
+    ) -> Outcome:
+        """Its object could not be looked at, so nothing began."""
         return Outcome(
             CommandErrorCode.DOCKER_ERROR,
             f"{self.about} did not begin, because {reason}. Nothing was changed",
-            circumstance=Circumstance.DOCKER_UNREACHABLE,
+            circumstance=circumstance,
         )

@@ -92,6 +92,7 @@ _OPERATE = frozenset(
         "container_unpause",
         "container_rename",
         "container_set_limits",
+        "compose_restart",
     }
 )
 _EXEC = re.compile(r"(^|_)(exec|attach|copy_in)(_|$)")

@@ -30,6 +30,10 @@ def load_policy(directory: Path) -> LocalPolicy:
     """The policy of the agent whose identity is in a directory; read-only where there is none. Raises PolicyError."""
     path = directory / FILE_NAME
     content = _read(path)
+    if content is not None and directory.stat().st_mode & 0o022:
+        raise PolicyError(
+            f"other users can replace the policy of this host in {directory}: run 'chmod go-w {directory}'"
+        )
     if content is None:
         return LocalPolicy(source=f"{path}, which isn't there, so that everything is read-only")
     try:

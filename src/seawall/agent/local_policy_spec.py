@@ -86,6 +86,7 @@ class _Judgement:
     def __init__(self, policy: LocalPolicy, rules: Rules) -> None:
         self._policy = policy
         self._rules = rules
+        self._quiet = set(_QUIET_SECURITY)
 
     def refusals(self, body: Mapping[str, object]) -> Iterator[Refusal]:
         config = _folded(body)
@@ -119,6 +120,8 @@ class _Judgement:
             # Another container may itself be in the host's.
             if mode == "host" or mode.startswith("container:"):
                 yield from self._namespace(kind, mode)
+            if mode == "host" and kind in ("pid", "ipc"):
+                self._quiet.add("label=disable")  # Docker adds it there by itself
 
     def _namespace(self, kind: str, mode: str) -> Iterator[Refusal]:
         if not listed(self._rules.host_namespaces, kind):
@@ -150,7 +153,7 @@ class _Judgement:
             yield self._refused("capabilities", f"a set of capabilities with {given!r} replaces Docker's own")
         for given in _items(host.pop("securityopt", None)):
             option = _text(given)
-            if option not in _QUIET_SECURITY and not listed(rules.security_options, option):
+            if option not in self._quiet and not listed(rules.security_options, option):
                 yield self._refused("security_options", f"security_options doesn't list {option[:128]!r}")
         for field, needed in (("maskedpaths", _MASKED), ("readonlypaths", _READ_ONLY)):
             paths = host.pop(field, None)

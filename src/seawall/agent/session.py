@@ -107,6 +107,7 @@ class AgentSession:
         self._facts = facts
         self._instance = instance
         self._term = 0
+        self._known_epoch = 0
         self._age = FrameAge()
         self._hello_at = 0.0
         self._session = Session()
@@ -277,7 +278,7 @@ class AgentSession:
             )
         except ValueError as error:
             raise ProtocolError(str(error)) from error
-        self._hello_at = self._clock.now()
+        self._hello_at, self._known_epoch = self._clock.now(), standing.epoch
         self.send(
             Hello(
                 agent_id=self._identity.agent_id,
@@ -303,6 +304,11 @@ class AgentSession:
         heartbeat = welcome.heartbeat_seconds
         if not _SHORTEST_HEARTBEAT_SECONDS <= heartbeat <= _LONGEST_HEARTBEAT_SECONDS:
             raise ProtocolError(f"a heartbeat every {heartbeat} s is none")
+        if welcome.epoch <= self._known_epoch:
+            # It answers an earlier hello, and with it everything that was meant for that session would count again.
+            raise ProtocolError(
+                f"a welcome to epoch {welcome.epoch}, and {self._known_epoch} has been already"
+            )
         self._age.note(welcome.heard_at, self._hello_at)
         # Nothing is executed or sent in a session that the ledger doesn't know of.
         await self._worker.begin_session(welcome.epoch, self._term, welcome.acknowledged_up_to)

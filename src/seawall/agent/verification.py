@@ -105,6 +105,29 @@ class Verification:
         image = verifier.pre_image(target.record) if verifier is not None else {}
         return {**image, "id": target.object_id}
 
+    def execution(
+        self,
+        entry: Entry,
+        arguments: Mapping[str, object],
+        timeout_seconds: float,
+        progress: Report,
+        target: Target | None,
+        pre_image: PreImage,
+    ) -> Execution:
+        """What the runner of a change is given that is in the ledger."""
+        return Execution(
+            self._docker,
+            entry.command_id,
+            arguments,
+            timeout_seconds,
+            progress,
+            target,
+            self._ledger.journal(entry.command_id),
+            self._policy,
+            pre_image,
+            self._clock,
+        )
+
     async def decide(self, case: Case) -> Outcome:
         """Wait for the truth. NOT_APPLIED as the circumstance says that there was no effect; else it is the last word.
 
@@ -152,7 +175,8 @@ class Verification:
             return Finding(Verdict.UNDECIDED, failure.message), None
         settled = self._clock.now() >= self._settled_at(case, verifier)
         record = target.record if target is not None else None
-        finding = verifier.verify(Doubt(case.arguments, case.pre_image, record, settled, step))
+        doubt = Doubt(case.arguments, case.pre_image, record, settled, step, case.entry.command_id)
+        finding = verifier.verify(doubt)
         quiet = case.answered or self._clock.now() >= case.began + QUIET_SECONDS
         if finding.verdict is Verdict.APPLIED and not quiet:
             # What is seen may be another's doing, while our own call is still on its way: it must not come later.
@@ -179,6 +203,9 @@ class Verification:
             return replace(case.failure, circumstance=Circumstance.DOCKER_REFUSED)
         if finding.verdict is Verdict.NOT_APPLIED:
             failure = case.failure
+            if failure is not None and failure.circumstance is Circumstance.REGISTRY_UNREACHABLE:
+                # Now it is sure that nothing was changed, which a timeout alone can't say.
+                return replace(failure, code=CommandErrorCode.DOCKER_ERROR)
             by_docker = failure is not None and failure.code is not CommandErrorCode.AGENT_ERROR
             before = failure.error if failure is not None else "the agent ended in the middle of it"
             return Outcome(
@@ -198,15 +225,8 @@ class Verification:
             case.entry = await self._ledger.step(case.entry, finding.reason)
         _logger.info("%s goes on where it ended: %s", case.about, finding.reason)
         try:
-            execution = Execution(
-                self._docker,
-                case.entry.command_id,
-                case.arguments,
-                case.timeout_seconds,
-                case.progress,
-                target,
-                self._ledger.journal(case.entry.command_id),
-                policy=self._policy,
+            execution = self.execution(
+                case.entry, case.arguments, case.timeout_seconds, case.progress, target, case.pre_image
             )
             return Outcome(response=_verified(await verifier.resume(execution)))
         except DockerFailure as failure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 
 from seawall.agent.admission import Admission
 from seawall.agent.admission import Limits as Limits
@@ -49,7 +49,7 @@ class Worker:
 
     It takes up at once what the ledger says was under way when the last process ended. `send` raises TypeError,
     ValueError, OverflowError or RecursionError for what no frame can carry. `disk_space` gives the free bytes and all
-    bytes of the disk that matters, `policy` is the host's own.
+    bytes of the disk that matters, `policy` is the host's own, `absent` has what operations need and it hasn't got.
     """
 
     def __init__(
@@ -66,13 +66,14 @@ class Worker:
         operations: Mapping[str, Operation] = OPERATIONS,
         disk_space: Callable[[], tuple[int, int]] = lambda: (0, 0),
         policy: LocalPolicy = UNRESTRICTED,
+        absent: Collection[str] = (),
     ) -> None:
         self.ledger = ledger
         self._disk_space = disk_space
         self._docker = docker
         self._clock = clock
         self._send = send
-        self._intake = Intake(runners, operations, version, policy=policy)
+        self._intake = Intake(runners, operations, version, policy=policy, absent=absent)
         self._admission = Admission(limits if limits is not None else Limits())
         self._reads: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -205,7 +206,10 @@ class Worker:
         if order is None:
             return
         try:
-            job.slot = await self._admission.wait(job)
+            if order.operation.waits:
+                job.grace_until = job.answer_at
+            else:
+                job.slot = await self._admission.wait(job)
             job.phase, job.begun_at = Phase.BEGUN, self._clock.now()
             timeout_seconds = max(job.answer_at - job.begun_at, 0.0)
             response = await order.runner(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from seawall.agent.identity import IDENTITY_FILE, AgentIdentity, IdentityError
 from seawall.agent.ledger_file import FORMAT, LEDGER_FILE
+from seawall.agent.local_policy_file import PolicyError, load_policy
 from seawall.cli.wording import safe
 from seawall.storage.diagnosis import Finding, Verdict
 
@@ -23,11 +24,15 @@ def agent_home(data: Path) -> Path | None:
 
 
 def diagnose_agent(directory: Path) -> Finding:
-    """Read the identity and the ledger in a directory. An agent that runs isn't disturbed."""
+    """Read the identity, the policy and the ledger in a directory. An agent that runs isn't disturbed."""
     try:
         identity = AgentIdentity.load(directory)
     except IdentityError as error:
         return Finding(CHECK, Verdict.FAILED, "its identity can't be used", str(error))
+    try:
+        _ = load_policy(directory)
+    except PolicyError as error:
+        return Finding(CHECK, Verdict.FAILED, "its policy can't be used", str(error))
     name, path = safe(identity.name), directory / LEDGER_FILE
     if not path.exists():
         return Finding(CHECK, Verdict.OK, f"{name}, which has no ledger yet")

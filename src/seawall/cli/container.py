@@ -1,49 +1,29 @@
-"""`seawall container`: look at containers, start and stop them."""
+"""Commands of containers and hosts that can be followed as streams: `logs`, `exec`, `stats`, `events`."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated
 
 import typer
 
+from seawall.cli import arguments
 from seawall.cli.delivery import command
 from seawall.cli.fanout import Work
 from seawall.cli.moments import moment
+from seawall.operations.containers import CONTAINER_EXEC, CONTAINER_STATS
+from seawall.operations.system import SYSTEM_EVENTS
 
-app = typer.Typer(
-    no_args_is_help=True, help="Look at containers, start and stop them, on one host or on many."
-)
-
-Container = Annotated[str, typer.Argument(metavar="CONTAINER", help="The container's name or id.")]
-Grace = Annotated[
-    int | None,
-    typer.Option(
-        "--grace",
-        metavar="SECONDS",
-        min=0,
-        max=3600,
-        help="How long it may take to stop before it is killed.",
-    ),
-]
+_Container = Annotated[str, typer.Argument(metavar="CONTAINER", help="The container's name or id.")]
 
 
-@command(app, "list")
-def list_containers(
-    running: Annotated[bool, typer.Option("--running", help="Only those that run.")] = False,
-) -> Work:
-    """List the containers of hosts."""
-    return Work("container_list", {"all": not running})
+def add_logs(app: typer.Typer) -> None:
+    """Add the command to the group of the noun."""
+    command(app, "logs")(_logs)
 
 
-@command(app, "inspect")
-def inspect(container: Container) -> Work:
-    """Everything that Docker knows about a container."""
-    return Work("container_inspect", {"container": container})
-
-
-@command(app, "logs")
-def logs(
-    container: Container,
+def _logs(
+    container: _Container,
     tail: Annotated[int, typer.Option("--tail", min=1, max=10_000, help="How many lines.")] = 100,
     timestamps: Annotated[bool, typer.Option("--timestamps", help="Put the time before each line.")] = False,
     follow: Annotated[
@@ -62,7 +42,7 @@ def logs(
     ] = None,
 ) -> Work:
     """The end of a container's log, or all of it as it comes."""
-    arguments: dict[str, object] = {"container": container, "tail": tail, "timestamps": timestamps}
+    of_both: dict[str, object] = {"container": container, "tail": tail, "timestamps": timestamps}
     streamed = {
         "follow": follow,
         "whole": whole,
@@ -70,94 +50,57 @@ def logs(
         "until": float(until) if until is not None else None,
     }
     given = {name: value for name, value in streamed.items() if value not in (None, False)}
-    return Work("container_logs", {**arguments, **given}, stream=bool(given))
+    return Work("container_logs", {**of_both, **given}, stream=bool(given))
 
 
-@command(app, "exec")
-def exec_(
-    container: Container,
-    words: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="The program and its arguments.")],
-    interactive: Annotated[
-        bool, typer.Option("--interactive", "-i", help="It reads what is typed or piped in here.")
-    ] = False,
-    tty: Annotated[bool, typer.Option("--tty", "-t", help="It has a terminal: this one.")] = False,
-    user: Annotated[str | None, typer.Option("--user", help="The user, or user:group, that runs it.")] = None,
-) -> Work:
-    """Run a command in a running container; with -i or -t live, at this terminal. Put -- before it."""
-    arguments: dict[str, object] = {"container": container, "command": words}
-    if user is not None:
-        arguments["user"] = user
-    if interactive or tty:
-        return Work("container_exec", {**arguments, "interactive": interactive, "tty": tty}, stream=True)
-    return Work("container_exec", arguments)
+def add_exec(app: typer.Typer) -> None:
+    """Add the command to the group of the noun."""
+
+    def work(interactive: bool, tty: bool, **given: object) -> Work:
+        own = arguments.read(CONTAINER_EXEC, given)
+        if interactive or tty:
+            return Work(CONTAINER_EXEC.name, {**own, "interactive": interactive, "tty": tty}, stream=True)
+        return Work(CONTAINER_EXEC.name, own)
+
+    work.__doc__ = "Run a command in a running container to its end; with -i or -t live, at this terminal."
+    vars(work)["__signature__"] = inspect.Signature(
+        [
+            *arguments.parameters(CONTAINER_EXEC),
+            _flag("interactive", "-i", "Let it read what is typed or piped in here, of one host."),
+            _flag("tty", "-t", "Give it a terminal: this one."),
+        ]
+    )
+    command(app, "exec")(work)
 
 
-@command(app, "stats")
-def stats(
-    container: Container,
-    live: Annotated[bool, typer.Option("--live", help="A line each second, of one host.")] = False,
-) -> Work:
-    """What a container uses."""
-    return Work("container_stats", {"container": container}, stream=live)
+def add_stats(app: typer.Typer) -> None:
+    """Add the command to the group of the noun."""
+
+    def work(live: bool, **given: object) -> Work:
+        return Work(CONTAINER_STATS.name, arguments.read(CONTAINER_STATS, given), stream=live)
+
+    work.__doc__ = CONTAINER_STATS.summary
+    vars(work)["__signature__"] = inspect.Signature(
+        [*arguments.parameters(CONTAINER_STATS), _flag("live", None, "A line each second, of one host.")]
+    )
+    command(app, "stats")(work)
 
 
-@command(app, "start")
-def start(container: Container) -> Work:
-    """Start a container."""
-    return Work("container_start", {"container": container})
+def add_events(app: typer.Typer) -> None:
+    """Add the command to the group of the noun."""
+
+    def work() -> Work:
+        return Work(SYSTEM_EVENTS.name, {}, stream=True)
+
+    work.__doc__ = SYSTEM_EVENTS.summary
+    command(app, "events")(work)
 
 
-@command(app, "stop")
-def stop(container: Container, grace: Grace = None) -> Work:
-    """Stop a container: ask it, and kill it when the grace is over."""
-    return Work("container_stop", _with_grace(container, grace))
-
-
-@command(app, "restart")
-def restart(container: Container, grace: Grace = None) -> Work:
-    """Stop a container and start it again."""
-    return Work("container_restart", _with_grace(container, grace))
-
-
-@command(app, "kill")
-def kill(
-    container: Container,
-    signal: Annotated[
-        str, typer.Option("--signal", help="A signal's name such as SIGTERM, or its number.")
-    ] = "SIGKILL",
-) -> Work:
-    """Send a signal to a container's main process."""
-    return Work("container_kill", {"container": container, "signal": signal})
-
-
-@command(app, "rename")
-def rename(
-    container: Container, name: Annotated[str, typer.Argument(metavar="NAME", help="The new name.")]
-) -> Work:
-    """Give a container another name."""
-    return Work("container_rename", {"container": container, "name": name})
-
-
-@command(app, "remove")
-def remove(
-    container: Container,
-    force: Annotated[bool, typer.Option("--force", help="Kill it first if it runs.")] = False,
-    volumes: Annotated[bool, typer.Option("--volumes", help="Remove its anonymous volumes too.")] = False,
-) -> Work:
-    """Remove a container."""
-    return Work("container_remove", {"container": container, "force": force, "volumes": volumes})
-
-
-@command(app, "update")
-def update(
-    container: Container, image: Annotated[str, typer.Option("--image", help="The new image's reference.")]
-) -> Work:
-    """Replace a container by one of a new image (not supported yet)."""
-    return Work("container_update", {"container": container, "image": image})
-
-
-def _with_grace(container: str, grace: int | None) -> dict[str, object]:
-    arguments: dict[str, object] = {"container": container}
-    if grace is not None:
-        arguments["grace_seconds"] = grace
-    return arguments
+def _flag(name: str, short: str | None, said: str) -> inspect.Parameter:
+    names = [f"--{name}", *([short] if short is not None else [])]
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=Annotated[bool, typer.Option(*names, help=said)],
+        default=False,
+    )

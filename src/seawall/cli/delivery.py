@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -13,12 +14,15 @@ from seawall.cli import results
 from seawall.cli.connect import ask
 from seawall.cli.doubt import warning
 from seawall.cli.exits import UsageProblem, worst
-from seawall.cli.fanout import Manner, Work, choose, perform
+from seawall.cli.fanout import Manner, Plan, Work, choose, perform
+from seawall.cli.json_lines import JsonReporter
+from seawall.cli.live import ManyHostsReporter, OneHostReporter
 from seawall.cli.output import console, say, tell
-from seawall.cli.reporters import Ending, LineReporter, LiveReporter, Reporter
-from seawall.cli.selector import Selector, SelectorProblem, parse_selector
+from seawall.cli.prune import planned
+from seawall.cli.reporters import Ending, LineReporter, Reporter
 from seawall.cli.streams import follow
 from seawall.client.models import Agent
+from seawall.client.selector import Selector, SelectorProblem, parse_selector
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
 from seawall.operations.registry import OPERATIONS
@@ -43,6 +47,16 @@ def _key(value: str | None) -> str | None:
     ):
         raise typer.BadParameter(f"a key has 1 to {_LONGEST_KEY} printable ASCII characters")
     return value
+
+
+class Form(Enum):
+    """Who reads what is printed."""
+
+    PERSON = "person"
+    RECORD = "record"
+    """A program that wants the records, once all is over."""
+    LINES = "lines"
+    """A program that follows along."""
 
 
 IdempotencyKey = Annotated[
@@ -93,7 +107,12 @@ def _deliver(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the record; a list when several hosts may be meant.")
     ] = False,
+    json_lines: Annotated[
+        bool,
+        typer.Option("--json-lines", help="Print what happens as it does, one JSON object a line."),
+    ] = False,
 ) -> None:
+    form = _form(as_json=as_json, json_lines=json_lines)
     try:
         selector = parse_selector(on or ())
     except SelectorProblem as error:
@@ -110,42 +129,61 @@ def _deliver(
         follow=not no_wait,
         parallel=parallel,
     )
-    endings = ask(context, lambda client: _delivered(client, selector, work, manner, as_json=as_json))
-    _conclude(endings, work, manner, as_json=as_json)
+    if work.plan is not None:
+        work = planned(work, work.plan, _plans(context, selector, work.plan, manner), ask=form is Form.PERSON)
+        selector = Selector(names=tuple(work.by_host))
+    endings = ask(context, lambda client: _delivered(client, selector, work, manner, form))
+    _conclude(endings, work, manner, form)
 
 
-def _conclude(endings: list[Ending], work: Work, manner: Manner, *, as_json: bool) -> NoReturn:
-    if as_json:
+def _form(*, as_json: bool, json_lines: bool) -> Form:
+    if as_json and json_lines:
+        raise UsageProblem("--json prints the record, --json-lines what happens: give one of them")
+    return Form.LINES if json_lines else Form.RECORD if as_json else Form.PERSON
+
+
+def _conclude(endings: list[Ending], work: Work, manner: Manner, form: Form) -> NoReturn:
+    if form is Form.RECORD:
         results.print_records(endings, work, plural=manner.several)
-    elif manner.follow:
+    elif form is Form.PERSON and manner.follow:
         results.print_responses(endings, work, plural=manner.several)
         if len(endings) > 1:
             (tell if _is_read(work) else say)(results.summary(endings))
-    else:
+    elif form is Form.PERSON:
         results.print_accepted(endings, plural=manner.several)
     raise typer.Exit(worst(ending.exit_code for ending in endings))
 
 
+def _plans(context: typer.Context, selector: Selector, plan: Plan, manner: Manner) -> list[Ending]:
+    """What the plan's read finds on each host."""
+    read = Work(plan.operation, plan.arguments)
+    how = Manner(queue=manner.queue, several=selector.plural, parallel=manner.parallel)
+    return ask(context, lambda client: _delivered(client, selector, read, how, Form.PERSON))
+
+
 async def _delivered(
-    client: Client, selector: Selector, work: Work, manner: Manner, *, as_json: bool
+    client: Client, selector: Selector, work: Work, manner: Manner, form: Form
 ) -> list[Ending]:
-    return await _performed(client, await choose(client, selector), work, manner, as_json=as_json)
+    return await _performed(client, await choose(client, selector), work, manner, form)
 
 
 async def _performed(
-    client: Client, hosts: list[Agent], work: Work, manner: Manner, *, as_json: bool
+    client: Client, hosts: list[Agent], work: Work, manner: Manner, form: Form
 ) -> list[Ending]:
-    beside = as_json or _is_read(work) or not manner.follow
-    with _reporter(len(hosts) > 1, beside=beside, quiet=_is_read(work)) as reporter:
+    beside = form is Form.RECORD or _is_read(work) or not manner.follow
+    with _reporter(len(hosts), form, beside=beside, quiet=_is_read(work)) as reporter:
         return await perform(client, SystemClock(), hosts, work, manner, reporter)
 
 
-def _reporter(plural: bool, *, beside: bool, quiet: bool) -> Reporter:
-    if plural:
-        screen = console(errors=beside)
-        if screen.is_terminal:
-            return LiveReporter(screen, quiet=quiet)
-    return LineReporter(tell if beside else say, plural=plural, quiet=quiet)
+def _reporter(hosts: int, form: Form, *, beside: bool, quiet: bool) -> Reporter:
+    if form is Form.LINES:
+        return JsonReporter(say)
+    screen = console(errors=beside)
+    if screen.is_terminal:
+        if hosts > 1:
+            return ManyHostsReporter(screen, quiet=quiet, hosts=hosts)
+        return OneHostReporter(screen, quiet=quiet)
+    return LineReporter(tell if beside else say, plural=hosts > 1, quiet=quiet)
 
 
 def _is_read(work: Work) -> bool:
@@ -199,6 +237,7 @@ def deliver_anew(
 ) -> NoReturn:
     """Have an UNKNOWN command done over by a new one on the same host, after a warning."""
     manner = Manner(key=key, follow=not no_wait)
+    form = _form(as_json=as_json, json_lines=False)
 
     async def performed(client: Client) -> tuple[list[Ending], Work]:
         first = await client.command(command_id)
@@ -206,6 +245,6 @@ def deliver_anew(
             tell(f"seawall: warning: {warning(first)}")
         work = Work(first.operation, first.arguments, instead_of=command_id)
         host = await client.agent(first.agent_id)
-        return await _performed(client, [host], work, manner, as_json=as_json), work
+        return await _performed(client, [host], work, manner, form), work
 
-    _conclude(*ask(context, performed), manner, as_json=as_json)
+    _conclude(*ask(context, performed), manner, form)

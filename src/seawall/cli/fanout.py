@@ -8,34 +8,52 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from seawall.cli.exits import UNKNOWN, UsageProblem, code_of_error, code_of_state
 from seawall.cli.reporters import Ending, Reporter
-from seawall.cli.selector import Selector, SelectorProblem, select
+from seawall.client import choice
+from seawall.client.delivery import key_on_host
 from seawall.client.errors import ClientError, Unreachable
 from seawall.client.events import Event
 from seawall.client.models import Agent, Command, CommandOrder
+from seawall.client.selector import Selector, SelectorProblem
 from seawall.clock import Clock
 
 if TYPE_CHECKING:
     from seawall.client.client import Client
 
-_MOST_ASKED_BY_NAME = 20
 _UNAVAILABLE = 503
-_NOT_FOUND = 404
+_CANCEL_SECONDS = 10.0
+"""How long Ctrl-C waits for what becomes of a command."""
 
 
 class Work(Struct, frozen=True):
-    """What is to be done, wherever. `instead_of` is the UNKNOWN command that it does over, if any.
+    """What is to be done, wherever.
 
-    A `stream` is followed on one host, and is no command.
+    `instead_of` is the UNKNOWN command that it does over, if any. A `plan` is a read that comes first: what it finds on
+    each host is what a person confirms, and then becomes the arguments there, `by_host` by its id. A `stream` is
+    followed on one host, and is no command.
     """
 
     operation: str
     arguments: dict[str, object]
     instead_of: str | None = None
+    plan: Plan | None = None
     stream: bool = False
+    by_host: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def on(self, host: Agent) -> dict[str, object]:
+        """The arguments on one host."""
+        return self.by_host.get(host.agent_id, self.arguments)
+
+
+class Plan(Struct, frozen=True):
+    """The read before a change, and whether the change is `confirmed` already."""
+
+    operation: str
+    arguments: dict[str, object]
+    confirmed: bool
 
 
 class Manner(Struct, frozen=True):
@@ -53,19 +71,8 @@ class Manner(Struct, frozen=True):
 
 async def choose(client: Client, selector: Selector) -> list[Agent]:
     """The hosts that are meant. Raises UsageProblem, which says what there is."""
-    if selector.by_name and 0 < len(selector.names) <= _MOST_ASKED_BY_NAME:
-        # A large fleet isn't listed for the sake of a few names, unless one is wrong.
-        try:
-            return _selected([await client.agent(name) for name in selector.names], selector)
-        except ClientError as error:
-            if error.status != _NOT_FOUND:
-                raise
-    return _selected(await client.agents(), selector)
-
-
-def _selected(agents: list[Agent], selector: Selector) -> list[Agent]:
     try:
-        return select(agents, selector)
+        return await choice.choose(client, selector)
     except SelectorProblem as error:
         raise UsageProblem(str(error)) from error
 
@@ -87,17 +94,49 @@ async def perform(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(host)) for host in hosts]
     except asyncio.CancelledError:
-        for command_id in under_way:
-            _say_it_goes_on(reporter, hosts, under_way[command_id], command_id)
+        # A task of its own: this one is being cancelled, and would be again by whatever it waits for.
+        await asyncio.create_task(_cancel_all(client, hosts, under_way, reporter))
         raise
     return [task.result() for task in tasks]
 
 
-def _say_it_goes_on(reporter: Reporter, hosts: Sequence[Agent], agent_id: str, command_id: str) -> None:
-    """Say that a command goes on although nobody waits for it any more."""
-    host = next(host for host in hosts if host.agent_id == agent_id)
+async def _cancel_all(
+    client: Client, hosts: Sequence[Agent], under_way: dict[str, str], reporter: Reporter
+) -> None:
+    """After Ctrl-C: ask for the end of what is under way, and say what became of it."""
+    by_id = {host.agent_id: host for host in hosts}
+    left = dict(under_way)
+
+    async def one(command_id: str, host: Agent) -> None:
+        try:
+            command = await client.cancel(command_id)
+            if not command.state.final:
+                command = await client.wait(command_id, _CANCEL_SECONDS)
+        except (ClientError, Unreachable) as error:
+            _say_it_goes_on(reporter, host, command_id, f"it couldn't be cancelled: {error}")
+        else:
+            if command.state.final:
+                reporter.ended(Ending(host, code_of_state(command.state), command))
+            else:
+                _say_it_goes_on(reporter, host, command_id, "its cancellation was asked for")
+        del left[command_id]
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for command_id, agent_id in under_way.items():
+                text = f"command {command_id}: asking for its end; Ctrl-C again leaves at once"
+                reporter.heard(by_id[agent_id], Event("progress", {"text": text}))
+                group.create_task(one(command_id, by_id[agent_id]))
+    except asyncio.CancelledError:
+        for command_id, agent_id in left.items():
+            _say_it_goes_on(reporter, by_id[agent_id], command_id, "its cancellation was asked for")
+        raise
+
+
+def _say_it_goes_on(reporter: Reporter, host: Agent, command_id: str, why: str) -> None:
+    """Say that a command may go on although nobody waits for it any more."""
     text = (
-        f"command {command_id} goes on: see it with 'seawall command show {command_id}', stop it with "
+        f"command {command_id} goes on ({why}): see it with 'seawall command show {command_id}', stop it with "
         f"'seawall command cancel {command_id}'"
     )
     reporter.heard(host, Event("progress", {"text": text}))
@@ -115,16 +154,14 @@ async def _perform_on(
     order = CommandOrder(
         operation=work.operation,
         agent=host.agent_id,
-        arguments=work.arguments,
+        arguments=work.on(host),
         timeout_seconds=manner.timeout_seconds,
         max_attempts=manner.max_attempts,
         deadline_seconds=manner.deadline_seconds,
         queue=manner.queue,
     )
     key = clock.new_id() if manner.key is None else manner.key
-    if manner.key is not None and manner.several:
-        # By id: a host that joins anew under an old name is another host, and its command another command.
-        key = f"{key}:{host.agent_id}"
+    key = key_on_host(key, host.agent_id, several=manner.several)
     try:
         if work.instead_of is None:
             command = await client.submit(order, idempotency_key=key)

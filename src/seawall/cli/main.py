@@ -14,9 +14,11 @@ from seawall.cli import (
     backup,
     circuit,
     command,
+    compose,
     container,
     controller,
     doctor,
+    nouns,
     operation,
     policy,
     simulate,
@@ -44,7 +46,16 @@ app.command("simulate")(simulate.simulate)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(agent.app, name="agent")
-app.add_typer(container.app, name="container")
+# Commands that take more than a declaration says.
+_HANDWRITTEN = {
+    "compose_up": compose.add_up,
+    "container_exec": container.add_exec,
+    "container_logs": container.add_logs,
+    "container_stats": container.add_stats,
+    "system_events": container.add_events,
+}
+for _noun in nouns.NOUNS:
+    app.add_typer(nouns.group(_noun, _HANDWRITTEN), name=_noun)
 app.add_typer(command.app, name="command")
 app.add_typer(circuit.app, name="circuit")
 app.add_typer(policy.app, name="policy")

@@ -1,10 +1,10 @@
-"""Who tells a person how commands go: line by line, or one line per host that changes in place."""
+"""Who tells a person how commands go, line by line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
 from msgspec import Struct
 
@@ -12,10 +12,6 @@ from seawall.cli.progress import Progress
 from seawall.cli.wording import advice, host_name, safe, subject, verdict
 from seawall.client.events import Event
 from seawall.client.models import Agent, Command
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.live import Live
 
 
 class Ending(Struct):
@@ -92,60 +88,6 @@ class LineReporter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         return
-
-
-class LiveReporter:
-    """On a terminal: a line for each host where something runs, changed in place; what is over stays above them."""
-
-    def __init__(self, console: Console, *, quiet: bool) -> None:
-        self._console = console
-        self._quiet = quiet
-        self._progress: dict[str, Progress] = {}
-        self._lines: dict[str, str] = {}
-        self._live: Live | None = None
-
-    def accepted(self, host: Agent, command: Command) -> None:
-        """See `Reporter.accepted`."""
-        self._show(host, f"{subject(command)}: accepted")
-
-    def heard(self, host: Agent, event: Event) -> None:
-        """See `Reporter.heard`."""
-        progress = self._progress.setdefault(host.agent_id, Progress())
-        for line in progress.lines(event):
-            self._show(host, line)
-
-    def ended(self, ending: Ending) -> None:
-        """See `Reporter.ended`."""
-        self._progress.pop(ending.host.agent_id, None)
-        self._lines.pop(ending.host.agent_id, None)
-        if not (self._quiet and ending.exit_code == 0):
-            for line in ending_lines(ending):
-                self._console.print(line, soft_wrap=True)
-        self._refresh()
-
-    def __enter__(self) -> Self:
-        from rich.live import Live
-
-        self._live = Live(console=self._console, transient=True, refresh_per_second=8)
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def _show(self, host: Agent, line: str) -> None:
-        self._lines[host.agent_id] = f"{host_name(host, host.name)}: {line}"
-        self._refresh()
-
-    def _refresh(self) -> None:
-        from rich.text import Text
-
-        if self._live is not None:
-            shown = Text("\n".join(self._lines.values()), no_wrap=True, overflow="ellipsis")
-            self._live.update(shown)
 
 
 def ending_lines(ending: Ending, told: str = "") -> list[str]:

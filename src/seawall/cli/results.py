@@ -6,12 +6,21 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from seawall.cli import tables
 from seawall.cli.exits import DONE
 from seawall.cli.fanout import Work
 from seawall.cli.output import print_json, print_table, say, tell
 from seawall.cli.reporters import Ending
 from seawall.cli.wording import host_name, safe_line
 from seawall.client.models import Command
+from seawall.operations.registry import OPERATIONS
+
+_AS_JSON = frozenset({"system_info"})
+"""Answers that programs of old read as JSON."""
+_TELLING = frozenset(
+    {"container_create", "container_run", "image_prune", "network_prune", "volume_prune", "image_pull"}
+)
+"""Changes whose answer says what wasn't known before."""
 
 
 def print_records(endings: Sequence[Ending], work: Work, *, plural: bool) -> None:
@@ -33,23 +42,40 @@ def print_responses(endings: Sequence[Ending], work: Work, *, plural: bool) -> N
     for ending in done:
         _warn_of_age(ending)
     match work.operation:
-        case "container_list":
-            _print_containers(done, plural=plural)
-        case "container_logs":
-            for ending in done:
-                _print_log(ending, plural=plural)
-        case "container_inspect" | "system_info":
-            for ending in done:
-                if plural:
-                    tell(f"{host_name(ending.host, ending.host.name)}:")
-                print_json(_response(ending))
         case "ping":
             for ending in done:
-                if ending.command is not None:
-                    took = ending.command.duration_seconds * 1000
-                    say(f"{host_name(ending.host, ending.host.name)} answered in {took:.1f} ms")
+                _print_ping(ending)
+        case "container_logs" | "compose_logs":
+            for ending in done:
+                _print_log(ending, plural=plural)
+        case "container_exec":
+            for ending in done:
+                _print_output(ending, plural=plural)
+        case operation if operation in _TELLING or not _changes(operation):
+            _print_answers(done, operation, plural=plural)
         case _:
             return
+
+
+def _changes(name: str) -> bool:
+    operation = OPERATIONS.get(name)
+    return operation is None or operation.changes
+
+
+def _print_ping(ending: Ending) -> None:
+    if ending.command is not None:
+        took = ending.command.duration_seconds * 1000
+        say(f"{host_name(ending.host, ending.host.name)} answered in {took:.1f} ms")
+
+
+def _print_answers(endings: Sequence[Ending], operation: str, *, plural: bool) -> None:
+    found = [(ending, tables.listed(operation, _response(ending))) for ending in endings]
+    lists = [(ending, rows) for ending, rows in found if rows is not None]
+    if lists:
+        _print_lists(lists, operation, plural=plural)
+    for ending, rows in found:
+        if rows is None:
+            _print_object(ending, operation, plural=plural)
 
 
 def summary(endings: Sequence[Ending]) -> str:
@@ -69,7 +95,7 @@ def _document(ending: Ending, work: Work) -> object:
         "operation": work.operation,
         "agent_id": ending.host.agent_id,
         "agent": ending.host.name,
-        "arguments": work.arguments,
+        "arguments": work.on(ending.host),
         "state": None,
         "error_code": ending.error_code,
         "error": ending.problem,
@@ -99,19 +125,48 @@ def _warn_of_age(ending: Ending) -> None:
         )
 
 
-def _print_containers(endings: Sequence[Ending], *, plural: bool) -> None:
-    rows: list[list[str]] = []
-    simulated = any(ending.host.simulated for ending in endings)
-    for ending in endings:
-        response = _response(ending)
-        for container in response if isinstance(response, list) else []:
-            if isinstance(container, Mapping):
-                row = [_text(container, name) for name in ("name", "image", "state", "status")]
-                row.append(_text(container, "id")[:12])
-                rows.append([host_name(ending.host, ending.host.name), *row] if plural or simulated else row)
-    columns = ["name", "image", "state", "status", "id"]
-    if endings:
-        print_table(["host", *columns] if plural or simulated else columns, rows, empty="no containers")
+def _print_lists(lists: Sequence[tuple[Ending, list[tables.Row]]], operation: str, *, plural: bool) -> None:
+    """All hosts' lists in one table."""
+    shown = tables.columns(operation, [row for _, rows in lists for row in rows])
+    hosts = plural or any(ending.host.simulated for ending, _ in lists)
+    written: list[list[str]] = []
+    for ending, rows in lists:
+        for row in rows:
+            cells = [tables.cell(row, column) for column in shown]
+            written.append([host_name(ending.host, ending.host.name), *cells] if hosts else cells)
+    headings = [tables.heading(column) for column in shown]
+    noun = operation.partition("_")[0]
+    print_table(["host", *headings] if hosts else headings, written, empty=f"no {noun}s")
+
+
+def _print_object(ending: Ending, operation: str, *, plural: bool) -> None:
+    """A flat object as names and values, a deep one as JSON."""
+    response = _response(ending)
+    if plural:
+        tell(f"{host_name(ending.host, ending.host.name)}:")
+    flat = None
+    if isinstance(response, Mapping) and operation not in _AS_JSON:
+        flat = tables.pairs(response)
+    if flat is None:
+        print_json(response)
+    else:
+        for name, value in flat:
+            say(f"{name}: {safe_line(value)}")
+
+
+def _print_output(ending: Ending, *, plural: bool) -> None:
+    """What a command inside of a container wrote."""
+    response = _response(ending)
+    if not isinstance(response, Mapping):
+        return
+    prefix = f"{host_name(ending.host, ending.host.name)}: " if plural else ""
+    for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
+        for line in _text(response, name).splitlines():
+            print(f"{prefix}{safe_line(line) if stream.isatty() else line}", file=stream)
+    if response.get("truncated") is True:
+        tell(f"{prefix}it wrote more than what is shown")
+    if response.get("exit_code") != 0:
+        tell(f"{prefix}it ended with exit code {response.get('exit_code')}")
 
 
 def _print_log(ending: Ending, *, plural: bool) -> None:

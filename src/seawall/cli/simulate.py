@@ -9,7 +9,7 @@ import typer
 
 from seawall.cli.connect import ask
 from seawall.cli.exits import CliProblem, UsageProblem
-from seawall.cli.output import console, print_json, print_table, say
+from seawall.cli.output import console, print_json, print_table, say, tell
 from seawall.cli.wording import duration
 
 if TYPE_CHECKING:
@@ -44,9 +44,15 @@ def simulate(
             metavar="SCENARIO", help="One of `seawall simulate list`, or a TOML file of your own."
         ),
     ] = None,
-    policy: Annotated[str, typer.Option("--policy", help="Which policy is looked at.")] = "production",
+    policy: Annotated[
+        str,
+        typer.Option(
+            "--policy", metavar="POLICY", help="What is looked at: a preset, `naive`, or a policy file."
+        ),
+    ] = "production",
     against: Annotated[
-        list[str] | None, typer.Option("--against", help="Which others beside it; repeatable.")
+        list[str] | None,
+        typer.Option("--against", metavar="POLICY", help="Which others beside it; repeatable."),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=10_000, help="How many runs of each.")] = 20,
     first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="The first of them.")] = 0,
@@ -145,9 +151,27 @@ def _contender(name: str) -> Contender:
     from seawall.simulator.contenders import CONTENDERS
 
     found = CONTENDERS.get(name)
-    if found is None:
-        raise UsageProblem(f"there is no policy {name!r}; there are {', '.join(CONTENDERS)}")
-    return found
+    if found is not None:
+        return found
+    file = Path(name)
+    if not file.is_file():
+        raise UsageProblem(f"there is no policy {name!r} and no such file; there are {', '.join(CONTENDERS)}")
+    return _contender_of(file)
+
+
+def _contender_of(file: Path) -> Contender:
+    from seawall.engine.policies import read_policies
+    from seawall.simulator.contenders import Contender
+    from seawall.toml_document import InvalidToml
+
+    try:
+        policies = read_policies(str(file), _read(file).decode("utf-8", "replace"))
+    except InvalidToml as error:
+        raise UsageProblem(str(error)) from error
+    if policies.special:
+        # What is simulated has neither a name nor a class of its own.
+        tell(f"{file}: of its tables for some operations none is simulated: {', '.join(policies.special)}")
+    return Contender(str(file), policies.plane)
 
 
 def _compare(play: Play, contenders: list[Contender], seeds: range) -> list[Summary]:

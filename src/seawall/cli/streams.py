@@ -11,9 +11,9 @@ import typer
 from seawall.cli.connect import ask
 from seawall.cli.exits import DONE, FAILED, CliProblem, UsageProblem
 from seawall.cli.fanout import Work, choose
-from seawall.cli.selector import Selector
 from seawall.client.errors import StreamFailed
 from seawall.client.frames import Output
+from seawall.client.selector import Selector
 from seawall.core.errors import CommandErrorCode
 
 if TYPE_CHECKING:

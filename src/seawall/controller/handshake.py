@@ -93,8 +93,8 @@ class Handshakes(SessionSupport):
         # Connections that haven't said hello yet, with when they came, the oldest first.
         self._silent: dict[SessionSocket, float] = {}
         self._proving = 0
-        # By agent: the process whose session is the newest, and when its connection came.
-        self._newest: dict[str, tuple[str, float]] = {}
+        # By agent: when the connection of its newest session came.
+        self._newest: dict[str, float] = {}
         self.amnesias = 0
         """How often an agent came with another ledger than before."""
 
@@ -141,6 +141,7 @@ class Handshakes(SessionSupport):
             try:
                 async with self._proofs:
                     record = self._prove(socket, greeting)
+                self._refuse_late(greeting)
                 await self._refuse_clone(record, greeting.hello)
                 async with self._proofs:
                     return await self._grant(socket, record, greeting)
@@ -200,6 +201,14 @@ class Handshakes(SessionSupport):
             raise Refused(_QUARANTINED, _QUARANTINE_RETRY_SECONDS)
         return record
 
+    def _refuse_late(self, greeting: _Greeting) -> None:
+        """A hello that was held up on its way says what was so before the newer session, maybe of a dead process.
+
+        Whoever lives comes again, and is a clone then if it is one.
+        """
+        if greeting.connected_at < self._newest.get(greeting.hello.agent_id, 0.0):
+            raise Refused("this agent has opened a newer connection since", _REPLACED_RETRY_SECONDS)
+
     async def _refuse_clone(self, record: AgentRecord, hello: Hello) -> None:
         """Put out both of two live users of one identity: letting the newer one win would have them take turns."""
         current = self.fleet.session(record.agent_id)
@@ -227,11 +236,8 @@ class Handshakes(SessionSupport):
     async def _grant(self, socket: SessionSocket, record: AgentRecord, greeting: _Greeting) -> GatewaySession:
         if socket.closing:
             raise ConnectionResetError
+        self._refuse_late(greeting)
         hello = greeting.hello
-        instance, connected_at = self._newest.get(record.agent_id, ("", 0.0))
-        if hello.instance == instance and greeting.connected_at < connected_at:
-            # Held up on its way: what it says of the ledger was true before the newer session.
-            raise Refused("this agent has opened a newer connection since", _REPLACED_RETRY_SECONDS)
         updated = msgspec.structs.replace(
             record,
             version=hello.version,
@@ -284,7 +290,7 @@ class Handshakes(SessionSupport):
         instance, heard_at = greeting.hello.instance, greeting.heard_at
         session = GatewaySession(record.agent_id, record.epoch, instance, socket, self)
         socket.send(Welcome(record.epoch, self.heartbeat_seconds, grant.acknowledged_up_to, heard_at))
-        self._newest[record.agent_id] = (instance, greeting.connected_at)
+        self._newest[record.agent_id] = greeting.connected_at
         self.fleet.learn(record)
         replaced = self.fleet.attach(session)
         self.streams.connected(session)

@@ -279,7 +279,13 @@ class Commands:
 
 def _bare_command(record: CommandRecord, operation: Operation) -> Command:
     return Command(
-        record.command_id, operation.name, record.agent_id, {}, operation.safety, operation.touches_docker
+        record.command_id,
+        operation.name,
+        record.agent_id,
+        {},
+        operation.safety,
+        operation.touches_docker,
+        touches_registry=operation.touches_registry,
     )
 
 

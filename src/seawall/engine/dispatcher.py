@@ -21,11 +21,11 @@ from seawall.engine.last_known import LastKnown
 from seawall.engine.notices import Bus, Notice
 from seawall.engine.policies import Fallback, Policies
 from seawall.engine.records import AttemptRecord, CommandRecord, command_document
-from seawall.engine.run import Run, command_of, key_of, policy_of
+from seawall.engine.run import Run, command_of, key_of, policy_of, wait_for_turn
 from seawall.engine.settlement import Settlement
-from seawall.engine.store import CommandStore, IdempotencyConflict, StoreFailed, StoreFull
+from seawall.engine.store import CommandOver, CommandStore, IdempotencyConflict, StoreFailed, StoreFull
 from seawall.operations.registry import OPERATIONS
-from seawall.turns import Place, Turns
+from seawall.turns import Turns
 
 _EXPIRING_AT_ONCE = 256
 _SHOWN_RUNNING_AFTER_SECONDS = 0.25
@@ -193,7 +193,7 @@ class Dispatcher:
         if run is not None and run.record.agent_id == agent_id and run.end(result.outcome):
             return
         if self._tasks is not None:
-            self._tasks.create_task(self._take(agent_id, result, run), name=f"result {result.command_id}")
+            self._tasks.create_task(self._take(agent_id, result), name=f"result {result.command_id}")
 
     def agent_lost_ledger(self, agent_id: str, lost: Mapping[str, int], reason: str) -> None:
         """See `AgentListener.agent_lost_ledger`."""
@@ -274,12 +274,7 @@ class Dispatcher:
     async def _run(self, run: Run) -> None:
         record, run.begun = run.record, True
         try:
-            result = await self._result(run)
-            run.concluding = True
-            self._begun.pop(record.command_id, None)
-            last_known = self.last_known_for(record)
-            kept = await self.settlement.conclude(record, result, run.decisions, last_known)
-            run.result.set_result(kept)
+            run.result.set_result(await self._end(run))
         finally:
             run.result.cancel()
             if run.place is not None:
@@ -291,12 +286,24 @@ class Dispatcher:
             else:
                 del self._open_by_agent[record.agent_id]
 
+    async def _end(self, run: Run) -> CommandRecord:
+        record = run.record
+        try:
+            result = await self._result(run)
+        except CommandOver:
+            # Its ledger was lost, or told how it had ended, while it was on its way.
+            run.concluding = True
+            return await self.settlement.concluded(record)
+        run.concluding = True
+        self._begun.pop(record.command_id, None)
+        return await self.settlement.conclude(record, result, run.decisions, self.last_known_for(record))
+
     async def _result(self, run: Run) -> CommandResult:
         word = run.word
         if word is None:
             try:
                 if run.place is not None and not run.place.ready.done():
-                    await self._turn(run.place, run.dispatch.command.deadline)
+                    await wait_for_turn(run.place, run.dispatch.command.deadline, self._clock)
                 result = await self._driver.drive(run.dispatch)
             except asyncio.CancelledError:
                 word = run.word
@@ -331,14 +338,6 @@ class Dispatcher:
             run = self._runs.get(event.command.command_id)
             if run is not None:
                 run.decisions.append(decision_of(event, self._clock))
-
-    async def _turn(self, place: Place, deadline: float) -> None:
-        """Wait for those who change the same container, at most until the deadline: then nothing is sent any more."""
-        timer = self._clock.call_at(deadline, place.wake)
-        try:
-            await place.ready
-        finally:
-            timer.cancel()
 
     def _take_up(self, agent_id: str) -> asyncio.Task[None] | None:
         """Start what was left open for an agent; the task that does, if there is anything to do."""
@@ -384,15 +383,15 @@ class Dispatcher:
         if begun and self._tasks is not None:
             self._tasks.create_task(self._store.running(list(begun)), name="show running")
 
-    async def _take(self, agent_id: str, result: LedgerResult, run: Run | None) -> None:
-        taking_up = self._taking_up.get(agent_id)
+    async def _take(self, agent_id: str, result: LedgerResult) -> None:
+        run, taking_up = self._runs.get(result.command_id), self._taking_up.get(agent_id)
         if run is None and taking_up is not None:
             # It may be among those that are about to start, from a record that knows nothing of its end.
             await asyncio.wait((taking_up,))
             run = self._runs.get(result.command_id)
-            if run is not None and run.record.agent_id == agent_id and run.end(result.outcome):
-                return
         if run is not None:
+            if run.record.agent_id == agent_id and run.end(result.outcome):
+                return
             await asyncio.wait((run.result,))
         self.backlog.remove(agent_id, result.command_id)
         kept = await self.settlement.take(agent_id, result)

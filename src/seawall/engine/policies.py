@@ -111,6 +111,7 @@ class Policies:
         self._document = document
         self._tables = _tables(document)
         self.plane = self._plane_policy()
+        """What holds for the whole plane, and for an operation of which neither file nor declaration says anything."""
         self._by_operation: dict[str, OperationPolicy] = {}
 
     def of(self, operation: Operation) -> OperationPolicy:
@@ -163,9 +164,8 @@ class Policies:
         fallback = Fallback(values["fallback"])
         if fallback is Fallback.STALE and operation.changes:
             fallback = Fallback.NONE
-        chosen = {key: values[key] for key in _RETRY_KEYS} | {"jitter": Jitter(values["jitter"])}
         return OperationPolicy(
-            msgspec.structs.replace(retry, **chosen),
+            _retry(retry, {key: values[key] for key in _RETRY_KEYS}),
             float(str(values["timeout_seconds"])),
             Lane(values["lane"]),
             fallback,
@@ -182,12 +182,19 @@ class Policies:
                 agent=msgspec.structs.replace(budget.agent, **agent),
                 plane=msgspec.structs.replace(budget.plane, **plane),
             )
+        default = self._tables.get(("default",), {})
         return msgspec.structs.replace(
             preset,
+            retry=_retry(preset.retry, {key: default[key] for key in _RETRY_KEYS if key in default}),
             breaker=msgspec.structs.replace(preset.breaker, **self._tables.get(("breaker",), {})),
             bulkhead=msgspec.structs.replace(preset.bulkhead, **self._tables.get(("bulkhead",), {})),
             budget=budget,
         )
+
+    @property
+    def special(self) -> list[str]:
+        """The tables that are for some operations only."""
+        return [".".join(path) for path in self._tables if path[0] in ("class", "operation")]
 
     def _source(self, table: tuple[str, ...], key: str) -> str:
         if self._document is None:
@@ -203,6 +210,13 @@ def read_policies(name: str, text: str) -> Policies:
         raise document.complaint(("preset",), f"must be one of {', '.join(PRESETS)}, not {preset!r}")
     _check(document)
     return Policies(preset, document)
+
+
+def _retry(retry: RetryPolicy, values: Table) -> RetryPolicy:
+    changes = dict(values)
+    if "jitter" in changes:
+        changes["jitter"] = Jitter(changes["jitter"])
+    return msgspec.structs.replace(retry, **changes)
 
 
 def _tables(document: TomlDocument | None) -> dict[tuple[str, ...], Table]:

@@ -76,10 +76,9 @@ class Run:
 
 
 def key_of(record: CommandRecord, operation: Operation) -> str | None:
-    """Whose order a command keeps: that of the changes of one container, as it was named."""
-    if operation.container is None or not operation.changes:
-        return None
-    return f"{record.agent_id}/{record.arguments.get(operation.container)}"
+    """Whose order a command keeps: that of the changes of one container or project, as it was named."""
+    turn = operation.turn(record.arguments)
+    return f"{record.agent_id}/{turn}" if turn is not None else None
 
 
 def policy_of(record: CommandRecord, operation: Operation | None, policies: Policies) -> RetryPolicy:
@@ -108,5 +107,15 @@ def command_of(
         command,
         safety=operation.safety,
         touches_docker=operation.touches_docker,
+        touches_registry=operation.touches_registry,
         lane=policies.of(operation).lane,
     )
+
+
+async def wait_for_turn(place: Place, deadline: float, clock: Clock) -> None:
+    """Wait for those who change the same container, at most until the deadline: then nothing is sent any more."""
+    timer = clock.call_at(deadline, place.wake)
+    try:
+        await place.ready
+    finally:
+        timer.cancel()

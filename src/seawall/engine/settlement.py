@@ -54,7 +54,14 @@ class Settlement:
         if last_known is not None:
             last_known.serve(record, result.circumstance)
         if not await self._store.finish(record, decisions):
-            record = await self._store.command(record.command_id) or record
+            return await self.concluded(record)
+        return self._concluded(record)
+
+    async def concluded(self, record: CommandRecord) -> CommandRecord:
+        """A command was over already, by another way than that of whoever has driven it. Returns it as it is kept."""
+        return self._concluded(await self._store.command(record.command_id) or record)
+
+    def _concluded(self, record: CommandRecord) -> CommandRecord:
         self._over(record)
         if record.state is CommandState.UNKNOWN and not record.settled:
             self.reconciler.add(record.agent_id, record.command_id)

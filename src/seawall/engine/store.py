@@ -52,6 +52,10 @@ class IdempotencyConflict(Exception):
         self.command_id = command_id
 
 
+class CommandOver(LookupError):
+    """The command is over, or was never known: no attempt of it can start."""
+
+
 class CommandStore(Protocol):
     """Commands and their attempts."""
 
@@ -68,7 +72,7 @@ class CommandStore(Protocol):
         """The command that has this idempotency key, with its attempts, or None."""
 
     async def start_attempt(self, command_id: str, attempt: AttemptRecord) -> None:
-        """Add an attempt and make the command DISPATCHED."""
+        """Add an attempt and make the command DISPATCHED. Raises CommandOver."""
 
     async def finish_attempt(
         self, command_id: str, attempt: AttemptRecord | None, decisions: Sequence[DecisionRecord] = ()

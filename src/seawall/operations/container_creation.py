@@ -100,7 +100,14 @@ _WHAT = (
         max_items=512,
     ),
     Argument(
-        "labels", dict, "labels", option="label", key_pattern=_NO_CONTROLS, pattern=_WORDS, max_length=4096
+        "labels",
+        dict,
+        "labels",
+        option="label",
+        key_pattern=_NO_CONTROLS,
+        pattern=_WORDS,
+        max_length=4096,
+        max_items=256,
     ),
     Argument("hostname", str, "its name for itself", max_length=253, pattern=_NAME),
     Argument(

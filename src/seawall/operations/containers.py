@@ -188,7 +188,7 @@ CONTAINER_WAIT = Operation(
     lane=Lane.BULK,
     role=Role.VIEWER,
     timeout_seconds=3600.0,
-    touches_docker=False,
+    waits=True,
 )
 CONTAINER_TOP = Operation(
     "container_top",
@@ -264,20 +264,6 @@ CONTAINER_EXEC = Operation(
     stream=StreamKind.DUPLEX,
     check=lambda arguments: [] if arguments["command"] else ["argument 'command' is empty: name a program"],
 )
-CONTAINER_UPDATE = Operation(
-    "container_update",
-    "Replace a running container by one of a new image.",
-    SafetyClass.VERIFIABLE,
-    (
-        _CONTAINER,
-        Argument("image", str, "the new image's reference", required=True, max_length=512),
-    ),
-    lane=Lane.BULK,
-    timeout_seconds=600.0,
-    container="container",
-    supported=False,
-)
-
 OPERATIONS = (
     CONTAINER_LIST,
     CONTAINER_INSPECT,
@@ -296,6 +282,5 @@ OPERATIONS = (
     CONTAINER_STATS,
     CONTAINER_DIFF,
     CONTAINER_EXEC,
-    CONTAINER_UPDATE,
     *container_creation.OPERATIONS,
 )

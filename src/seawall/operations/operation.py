@@ -71,11 +71,13 @@ class Operation(Struct, frozen=True):
     """A kind of command.
 
     `timeout_seconds` is what an attempt may take unless the command says otherwise; `container` names the argument
-    that says which container is meant, so that changes to one container never overlap; `grace` names the argument whose
-    seconds the host may take on top of the timeout. `supported=False` reserves a name that this version answers with a
-    clean refusal. `touches_registry` says that an image's registry has to be reached from the host. `check` finds what
-    the arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one. One with a
-    `stream` can be followed as one, beside or (`command=False`) instead of being a command.
+    that says which container is meant, so that changes to one container never overlap; `project` is the same for
+    Compose projects. `grace` names the argument whose seconds the host may take on top of the timeout. `needs` is what
+    a host must have beyond its Docker Engine. `supported=False` reserves a name that this version answers with a clean
+    refusal. `touches_registry` says that an image's registry has to be reached from the host. `check` finds what the
+    arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one. One with a
+    `stream` can be followed as one, beside or (`command=False`) instead of being a command. One that `waits` lasts
+    until something happens on the host: it takes no worker's place meanwhile, and isn't hung.
     """
 
     name: str
@@ -88,9 +90,12 @@ class Operation(Struct, frozen=True):
     touches_docker: bool = True
     touches_registry: bool = False
     container: str | None = None
+    project: str | None = None
     grace: str | None = None
+    needs: str | None = None
     supported: bool = True
     check: Callable[[Mapping[str, object]], list[str]] | None = None
+    waits: bool = False
     stream: StreamKind | None = None
     command: bool = True
 
@@ -109,6 +114,14 @@ class Operation(Struct, frozen=True):
     def changes(self) -> bool:
         """Whether it may change the host."""
         return self.safety is not SafetyClass.SAFE_READ
+
+    def turn(self, arguments: Mapping[str, object]) -> str | None:
+        """The key of what a change is about: changes with the same key happen one after the other. None for none."""
+        if not self.changes:
+            return None
+        if self.project is not None:
+            return f"project {arguments.get(self.project)}"
+        return str(arguments.get(self.container)) if self.container is not None else None
 
     def grace_seconds(self, arguments: Mapping[str, object]) -> float:
         """What the host may take on top of the timeout, because these arguments ask for it."""
@@ -196,11 +209,11 @@ def _items_problem(argument: Argument, value: list[object] | dict[object, object
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                return f"has a name that is no text: {key!r}"
+                return f"has a name that is no text: {str(key)[:64]!r}"
             if len(key) > argument.max_length:
                 return f"has a name of {len(key)} characters, at most {argument.max_length} are allowed"
             if argument.key_pattern is not None and re.fullmatch(argument.key_pattern, key) is None:
-                return f"has an entry whose name is not valid ({argument.summary}): {key!r}"
+                return f"has an entry whose name is not valid ({argument.summary}): {key[:64]!r}"
     for text in value.values() if isinstance(value, dict) else value:
         if not isinstance(text, str):
             return f"has an entry that is no text but of type {type(text).__name__}"

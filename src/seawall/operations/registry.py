@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seawall.operations import compose, containers, images, networks, system, volumes
+from seawall.operations import compose, container_update, containers, images, networks, system, volumes
 from seawall.operations.operation import Operation
 
 
@@ -14,10 +14,10 @@ def by_name(operations: Iterable[Operation]) -> dict[str, Operation]:
     for operation in operations:
         if operation.name in registry:
             raise ValueError(f"operation {operation.name} is declared twice")
-        if operation.container is not None and operation.container not in {
-            a.name for a in operation.arguments
-        }:
-            raise ValueError(f"operation {operation.name} has no argument {operation.container!r}")
+        names = {argument.name for argument in operation.arguments}
+        for named in (operation.container, operation.project):
+            if named is not None and named not in names:
+                raise ValueError(f"operation {operation.name} has no argument {named!r}")
         registry[operation.name] = operation
     return registry
 
@@ -26,6 +26,7 @@ OPERATIONS = by_name(
     (
         *system.OPERATIONS,
         *containers.OPERATIONS,
+        *container_update.OPERATIONS,
         *images.OPERATIONS,
         *networks.OPERATIONS,
         *volumes.OPERATIONS,

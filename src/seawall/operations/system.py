@@ -20,6 +20,20 @@ SYSTEM_INFO = Operation(
     SafetyClass.SAFE_READ,
     role=Role.VIEWER,
 )
+SYSTEM_VERSION = Operation(
+    "system_version",
+    "The versions of the host's Docker Engine and of its parts.",
+    SafetyClass.SAFE_READ,
+    role=Role.VIEWER,
+)
+SYSTEM_DF = Operation(
+    "system_df",
+    "What takes the host's disk space: images, containers, volumes and the build cache.",
+    SafetyClass.SAFE_READ,
+    lane=Lane.BULK,
+    role=Role.VIEWER,
+    timeout_seconds=120.0,
+)
 
 SYSTEM_EVENTS = Operation(
     "system_events",
@@ -30,4 +44,4 @@ SYSTEM_EVENTS = Operation(
     command=False,
 )
 
-OPERATIONS = (PING, SYSTEM_INFO, SYSTEM_EVENTS)
+OPERATIONS = (PING, SYSTEM_INFO, SYSTEM_VERSION, SYSTEM_DF, SYSTEM_EVENTS)

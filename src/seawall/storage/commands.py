@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
-from sqlalchemy import Select, bindparam, case, insert, literal_column, null, select, update
+from sqlalchemy import Select, bindparam, case, insert, literal_column, null, select, true, update
 
 from seawall.core.command import CommandState
 from seawall.engine.records import AttemptRecord, CommandRecord, DecisionRecord, Unsettled
-from seawall.engine.store import IdempotencyConflict, StoreFull
+from seawall.engine.store import CommandOver, IdempotencyConflict, StoreFull
 from seawall.storage.command_rows import (
     AttemptRow,
     CommandRow,
@@ -108,9 +108,9 @@ _SETTLE = Statement(
     [*_END, "resolved_by", "resolution"],
 )
 _RUNNING = Statement(
-    update(commands).where(
-        _this_command, commands.c.state == literal_column(f"'{CommandState.DISPATCHED.value}'")
-    ),
+    update(commands)
+    .where(_this_command, commands.c.state == literal_column(f"'{CommandState.DISPATCHED.value}'"))
+    .values(begun=true()),
     ["state"],
 )
 _COMMAND = Statement(_commands.where(_this_command))
@@ -164,13 +164,13 @@ class CommandTables(Database):
         return await self.read(partial(_by_key, key=idempotency_key))
 
     async def start_attempt(self, command_id: str, attempt: AttemptRecord) -> None:
-        """See `CommandStore.start_attempt`. Raises LookupError for a command that isn't known or is over."""
+        """See `CommandStore.start_attempt`."""
         row = attempt_row(command_id, attempt)
 
         def job(connection: Connection) -> None:
             state = {"id": command_id, "state": CommandState.DISPATCHED.value}
             if connection.execute(_DISPATCHED, state).rowcount != 1:
-                raise LookupError(f"command {command_id} isn't known or is over: no attempt of it can start")
+                raise CommandOver(f"command {command_id} isn't known or is over: no attempt of it can start")
             connection.execute(_ADD_ATTEMPT, row)
 
         await self.write(job)

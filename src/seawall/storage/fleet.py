@@ -105,15 +105,11 @@ _RECORDED_UP_TO = Statement(
     )
 )
 _unsettled_here = (_here, command_is_unsettled, commands.c.agent_sequence > literal_column("0"))
-# What runs, and what an agent has shown evidence of, is in its ledger, though that hasn't told how it ended.
+# What has begun, and what an agent has shown evidence of, is in its ledger, though that hasn't told how it ended.
+# What was in a ledger that is lost is settled.
 _BEGUN_UP_TO = Statement(
     select(func.max(commands.c.agent_sequence)).where(
-        *_unsettled_here,
-        commands.c.agent_sequence > bindparam("after"),
-        or_(
-            commands.c.state == literal_column(f"'{CommandState.RUNNING.value}'"),
-            commands.c.evidence.is_not(None),
-        ),
+        *_unsettled_here, or_(commands.c.begun.is_(true()), commands.c.evidence.is_not(None))
     )
 )
 _FIRST_UNSETTLED = Statement(select(func.min(commands.c.agent_sequence)).where(*_unsettled_here))
@@ -209,8 +205,8 @@ class FleetTables(Database):
                 raise LookupError(f"agent {agent_id} isn't known or is revoked: it can have no session")
             known = _LedgerRow._make(row)
             told = max(
-                _number(connection, statement, agent_id, known.lost_sequence)
-                for statement in (_RECORDED_UP_TO, _BEGUN_UP_TO)
+                _number(connection, _RECORDED_UP_TO, agent_id, known.lost_sequence),
+                _number(connection, _BEGUN_UP_TO, agent_id),
             )
             amnesia = _amnesia(known, ledger, told)
             epoch = max(known.epoch, ledger.epoch) + 1

@@ -123,6 +123,7 @@ commands = Table(
     Column("fallback", Text),
     Column("resolved_by", Text, nullable=False, server_default=""),
     Column("resolution", Text, nullable=False, server_default=""),
+    Column("begun", Boolean, nullable=False, server_default=false()),
 )
 
 # Written out, not bound: an index with a condition serves only a query that shows the same condition.

@@ -33,9 +33,9 @@ class FakeContainer:
     """A container of a `FakeDocker`. `log` holds (stream, line) pairs.
 
     As in Docker, one that is `paused`, or that waits for its restart policy (`restarting`), counts as running.
-    `restart_policy` is Docker's word: no, on-failure, unless-stopped or always. `restarts` is how often it came into
-    force since somebody started the container, `stopped_by_hand` keeps it from doing so. `ignores_term`: only SIGKILL
-    ends it.
+    `restart_policy` is Docker's word: no, on-failure, unless-stopped, always, or nothing. `restarts` is how often it
+    came into force since somebody started the container, `stopped_by_hand` keeps it from doing so. `ignores_term`: only
+    SIGKILL ends it. `made_of` is its image's id, if the Engine has that image.
     """
 
     name: str
@@ -43,6 +43,7 @@ class FakeContainer:
     running: bool = True
     labels: dict[str, str] = field(default_factory=dict)
     container_id: str = ""
+    made_of: str = ""
     terminal: bool = False
     stop_timeout: int | None = None
     removes_itself: bool = False
@@ -75,7 +76,7 @@ class FakeContainer:
             terminal=spec.get("Tty") is True,
             stop_timeout=timeout if isinstance(timeout, int) else None,
             removes_itself=host.get("AutoRemove") is True,
-            restart_policy=str(policy.get("Name") or "no"),
+            restart_policy=str(policy.get("Name") or ""),
             spec=dict(spec),
             networks=networks_of(spec),
         )
@@ -130,7 +131,7 @@ class FakeContainer:
                 "FinishedAt": self.finished_at,
                 "ExitCode": self.exit_code,
             },
-            "Image": image_id(self.image),
+            "Image": self.made_of or image_id(self.image),
             "Mounts": mounts_of(self.spec),
             "NetworkSettings": {"Networks": {name: dict(end) for name, end in self.networks.items()}},
             "HostConfig": {
@@ -178,7 +179,8 @@ class FakeContainer:
             "Status": "Up" if self.running else f"Exited ({self.exit_code})",
             "Labels": dict(self.labels),
             "Created": self.created,
-            "ImageID": image_id(self.image),
+            "ImageID": self.made_of or image_id(self.image),
+            "NetworkSettings": {"Networks": {name: dict(end) for name, end in self.networks.items()}},
         }
 
 

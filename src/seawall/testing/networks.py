@@ -42,6 +42,14 @@ class FakeNetwork:
         """The subnets of its pools."""
         return [ipaddress.ip_network(pool["Subnet"], strict=False) for pool in self.pools]
 
+    @property
+    def gateways(self) -> list[str]:
+        """The address in each subnet that no container is given: the first, unless told otherwise."""
+        return [
+            pool.get("Gateway") or str(subnet.network_address + 1)
+            for pool, subnet in zip(self.pools, self.subnets, strict=True)
+        ]
+
     def listed(self, endpoints: Mapping[str, dict[str, object]]) -> dict[str, object]:
         """What inspect says; `endpoints` are those of running containers, by container id."""
         return {
@@ -64,7 +72,7 @@ class FakeNetwork:
 
     def free_address(self, taken: Iterable[str]) -> tuple[str, int] | None:
         """The lowest free IPv4 address and the length of its prefix; None if it gives none."""
-        used = {*taken, *(pool.get("Gateway", "") for pool in self.pools)}
+        used = {*taken, *self.gateways}
         for pool, subnet in zip(self.pools, self.subnets, strict=True):
             if not isinstance(subnet, ipaddress.IPv4Network):
                 continue
@@ -76,15 +84,10 @@ class FakeNetwork:
 
 
 def pools_of(spec: Mapping[str, object]) -> list[dict[str, str]]:
-    """The IPAM configurations of a create body."""
+    """The IPAM configurations of a create body. Docker tells them as they were given."""
     ipam = spec.get("IPAM")
     configurations = ipam.get("Config") if isinstance(ipam, Mapping) else None
-    pools = [dict(pool) for pool in configurations] if isinstance(configurations, list) else []
-    for pool in pools:
-        subnet = ipaddress.ip_network(pool["Subnet"], strict=False)
-        if "Gateway" not in pool and isinstance(subnet, ipaddress.IPv4Network):
-            pool["Gateway"] = str(subnet.network_address + 1)
-    return pools
+    return [dict(pool) for pool in configurations] if isinstance(configurations, list) else []
 
 
 def next_pool(networks: Iterable[FakeNetwork]) -> dict[str, str] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from seawall.core.command import CommandState
 from seawall.core.errors import CommandErrorCode
-from tests.simulation.history import LedgerDone, ResultCommitted
+from tests.simulation.history import FrameTaken, LedgerDone, Place, ResultCommitted
 from tests.simulation.invariants.record import Invariant, Record, Story, Violation
 from tests.simulation.invariants.states import current_state
 
@@ -41,8 +41,8 @@ def _check_committed(record: Record, story: Story, row: LedgerDone) -> Iterator[
         _same(earlier, last) and record.ledger_lost(row.agent, earlier, row.order) for earlier in story.done
     ):
         return  # an older copy of the ledger came to another conclusion
-    if last is not None and last.order < row.order and _lost_for_good(record, story, row, last):
-        return  # its ledger was lost, which settled it; an older copy that knows of it comes too late
+    if last is not None and _lost_for_good(record, story, row, last):
+        return  # its ledger was lost, which settles it; what a copy of it knows makes no difference
     now = current_state(record, story, record.ends_at)
     gone = _row_is_gone(record, story, row)
     if gone and (now is None or now.state is CommandState.UNKNOWN):
@@ -56,12 +56,16 @@ def _check_committed(record: Record, story: Story, row: LedgerDone) -> Iterator[
 
 
 def _lost_for_good(record: Record, story: Story, row: LedgerDone, last: ResultCommitted) -> bool:
-    """Whether the controller gave up on a lost ledger, and this row is from another one that came later."""
-    return (
-        last.code is CommandErrorCode.OUTCOME_UNKNOWN
-        and not last.agent
-        and any(record.ledger_lost(row.agent, accept, last.order) for accept in story.accepts[:1])
-        and record.ledger_lost(row.agent, last, row.order)
+    """Whether the controller gave up on a lost ledger, and this row is from a copy of it: that came later, or it is in
+    the place of the ledger since, and knows of the command because it had come to the host before."""
+    agent = row.agent
+    gave_up = last.code is CommandErrorCode.OUTCOME_UNKNOWN and not last.agent
+    if not gave_up or not any(record.ledger_lost(agent, accept, last.order) for accept in story.accepts[:1]):
+        return False
+    return record.ledger_lost(agent, last, row.order) or any(
+        record.ledger_lost(agent, frame, min(last.order, row.order))
+        for frame in record.of(FrameTaken)
+        if frame.taker is Place.AGENT and frame.agent == agent and frame.command_id == story.command_id
     )
 
 

@@ -12,12 +12,14 @@ from typing import Protocol
 import aiodocker
 
 from seawall.agent.docker.engine import AioEngine, Parameters, a_list, an_object
-from seawall.agent.failure import Request
-from seawall.operations.image_reference import DEFAULT_REGISTRY, parse_reference
+from seawall.agent.failure import DockerFailure, Request
+from seawall.operations.image_reference import DEFAULT_REGISTRY, ImageReference, parse_reference
 
 _LONGEST_EVENT_BYTES = 1024 * 1024
 _HUB = "https://index.docker.io/v1/"  # how Docker's own registry is called where a password is for it
 _AUTHORITY = "X-Registry-Auth"
+
+_SERVER_ERROR = 500
 
 OnEvent = Callable[[Mapping[str, object]], None]
 """Takes one of Docker's progress events: `status`, for a layer its `id` and `progressDetail`."""
@@ -38,6 +40,9 @@ class RegistryCredentials:
         """What Docker takes to check them."""
         address = _HUB if registry == DEFAULT_REGISTRY else registry
         return {"username": self.username, "password": self.password, "serveraddress": address}
+
+
+_STRANGER = RegistryCredentials("nobody", "none")
 
 
 class Images(Protocol):
@@ -90,11 +95,6 @@ class Images(Protocol):
         What Docker did: objects with `Untagged` or `Deleted`.
         """
 
-    async def registry_login(
-        self, registry: str, *, credentials: RegistryCredentials, timeout_seconds: float
-    ) -> None:
-        """Return if the registry takes the credentials. Nothing is kept."""
-
 
 class AioImages(AioEngine):
     """`Images` over the Engine's HTTP API."""
@@ -126,19 +126,11 @@ class AioImages(AioEngine):
         """See `Images.image_resolve`."""
         parsed = parse_reference(reference)
         request = self.request(f"look up {reference} at its registry", registry=parsed.registry)
-
-        async def work(client: aiodocker.Docker) -> str:
-            answer = an_object(
-                await client._query_json(
-                    f"distribution/{parsed.familiar}/json", headers=_authority(parsed.registry, credentials)
-                )
-            )
-            digest = an_object(answer["Descriptor"])["digest"]
-            if not isinstance(digest, str):
-                raise TypeError("the digest is no text")
-            return digest
-
-        return await self.call(request, work, timeout_seconds)
+        try:
+            async with asyncio.timeout(timeout_seconds):  # for all calls together
+                return await self._look_up(request, parsed, credentials, timeout_seconds)
+        except TimeoutError:
+            raise request.silent(timeout_seconds) from None
 
     async def image_pull(
         self,
@@ -204,17 +196,54 @@ class AioImages(AioEngine):
         )
         return a_list(answer)
 
-    async def registry_login(
-        self, registry: str, *, credentials: RegistryCredentials, timeout_seconds: float
-    ) -> None:
-        """See `Images.registry_login`."""
-        request = self.request(f"check the credentials for {registry}", registry=registry)
+    async def _look_up(
+        self,
+        request: Request,
+        reference: ImageReference,
+        credentials: RegistryCredentials | None,
+        timeout_seconds: float,
+    ) -> str:
+        try:
+            return await self._digest(request, reference, credentials, timeout_seconds)
+        except DockerFailure as failure:
+            if credentials is not None or failure.status != _SERVER_ERROR:
+                raise
+            # Docker says the same of a registry that has failed and of one that wants to know who asks. One that lets
+            # nobody in has a status for a stranger.
+            if not await self._lets_anybody_in(request, reference.registry, timeout_seconds):
+                await self._digest(request, reference, _STRANGER, timeout_seconds)
+            raise
+
+    async def _digest(
+        self,
+        request: Request,
+        reference: ImageReference,
+        credentials: RegistryCredentials | None,
+        timeout_seconds: float,
+    ) -> str:
+        async def work(client: aiodocker.Docker) -> str:
+            path = f"distribution/{reference.familiar}/json"
+            answer = await client._query_json(path, headers=_authority(reference.registry, credentials))
+            digest = an_object(an_object(answer)["Descriptor"])["digest"]
+            if not isinstance(digest, str):
+                raise TypeError("the digest is no text")
+            return digest
+
+        return await self.call(request, work, timeout_seconds)
+
+    async def _lets_anybody_in(self, request: Request, registry: str, timeout_seconds: float) -> bool:
+        """Whether the registry is there for whoever doesn't say who he is."""
 
         async def work(client: aiodocker.Docker) -> None:
-            async with client._query("auth", "POST", data=json.dumps(credentials.body(registry))) as response:
+            body = json.dumps(RegistryCredentials("", "").body(registry))
+            async with client._query("auth", "POST", data=body) as response:
                 await response.read()
 
-        await self.call(request, work, timeout_seconds)
+        try:
+            await self.call(request, work, timeout_seconds)
+        except DockerFailure:
+            return False
+        return True
 
     async def _transfer(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from seawall.agent.docker.attachments import AioAttachments, Attachments
+from seawall.agent.docker.compose import AioCompose, Compose
 from seawall.agent.docker.containers import AioContainers, Containers
 from seawall.agent.docker.executions import AioExecutions, Executions
 from seawall.agent.docker.images import AioImages, Images
@@ -14,7 +15,9 @@ from seawall.agent.docker.system import AioSystem, System
 from seawall.agent.docker.volumes import AioVolumes, Volumes
 
 
-class Docker(Containers, Executions, Attachments, Images, Networks, Volumes, System, Streams, Protocol):
+class Docker(
+    Containers, Executions, Attachments, Images, Networks, Volumes, Compose, System, Streams, Protocol
+):
     """What the agent asks of a Docker Engine.
 
     Every method raises `DockerFailure` for whatever can be expected of an Engine, and nothing else. Every call ends
@@ -28,6 +31,14 @@ class Docker(Containers, Executions, Attachments, Images, Networks, Volumes, Sys
 
 
 class AioDocker(
-    AioContainers, AioExecutions, AioAttachments, AioImages, AioNetworks, AioVolumes, AioSystem, AioStreams
+    AioContainers,
+    AioExecutions,
+    AioAttachments,
+    AioImages,
+    AioNetworks,
+    AioVolumes,
+    AioCompose,
+    AioSystem,
+    AioStreams,
 ):
     """`Docker` over the Engine's HTTP API. Make it and use it on one event loop. Raises DockerAddressError."""

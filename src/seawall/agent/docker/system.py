@@ -21,6 +21,9 @@ class System(Protocol):
     async def info(self, *, timeout_seconds: float) -> dict[str, object]:
         """What the Engine says of itself and its host."""
 
+    async def disk_usage(self, *, timeout_seconds: float) -> dict[str, object]:
+        """What takes the disk's space, object by object. It may take long: Docker adds up files."""
+
 
 class AioSystem(AioEngine):
     """`System` over the Engine's HTTP API."""
@@ -44,3 +47,8 @@ class AioSystem(AioEngine):
         """See `System.info`."""
         request = self.request("describe itself")
         return await self.query(request, "info", an_object, timeout_seconds=timeout_seconds)
+
+    async def disk_usage(self, *, timeout_seconds: float) -> dict[str, object]:
+        """See `System.disk_usage`."""
+        request = self.request("tell what takes the disk's space")
+        return await self.query(request, "system/df", an_object, timeout_seconds=timeout_seconds)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from seawall.agent.operations import (
     compose,
+    compose_verifiers,
     container_creation,
     container_creation_verifiers,
     container_looks,
+    container_update,
     container_verifiers,
     containers,
     executions,
     images,
+    network_verifiers,
     networks,
     system,
+    volume_verifiers,
     volumes,
 )
 from seawall.agent.operations.runner import Resolver, Runner
@@ -26,6 +30,7 @@ RUNNERS: dict[str, Runner] = {
     **container_creation.RUNNERS,
     **container_looks.RUNNERS,
     **executions.RUNNERS,
+    **container_update.RUNNERS,
     **images.RUNNERS,
     **networks.RUNNERS,
     **volumes.RUNNERS,
@@ -42,6 +47,7 @@ STREAMERS: dict[str, Streamer] = {
 RESOLVERS: dict[str, Resolver] = {
     **containers.RESOLVERS,
     **executions.RESOLVERS,
+    **container_update.RESOLVERS,
     **images.RESOLVERS,
     **networks.RESOLVERS,
     **volumes.RESOLVERS,
@@ -53,9 +59,10 @@ VERIFIERS: dict[str, Verifier] = {
     **container_verifiers.VERIFIERS,
     **container_creation_verifiers.VERIFIERS,
     **executions.VERIFIERS,
+    **container_update.VERIFIERS,
     **images.VERIFIERS,
-    **networks.VERIFIERS,
-    **volumes.VERIFIERS,
-    **compose.VERIFIERS,
+    **network_verifiers.VERIFIERS,
+    **volume_verifiers.VERIFIERS,
+    **compose_verifiers.VERIFIERS,
 }
 """A change that has none is OPAQUE: once it may have begun, nothing on the host tells what became of it."""

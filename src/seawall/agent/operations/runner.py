@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from seawall.agent.docker import Docker, DockerFailure
 from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy, Refusal
+from seawall.clock import Clock
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.wire.codec import encode_message
 
@@ -48,7 +49,8 @@ class Journal(Protocol):
 class Execution(Struct, frozen=True):
     """What a runner is given: checked arguments, the time of each call, and for a change its target and journal.
 
-    `policy` is the host's own: whatever is created is judged by it, with `permit`, as it goes to Docker.
+    `policy` is the host's own: whatever is created is judged by it, with `permit`, as it goes to Docker. `pre_image`
+    is what was remembered of a change's object before it began, `clock` is what waits go by.
     """
 
     docker: Docker
@@ -59,6 +61,8 @@ class Execution(Struct, frozen=True):
     target: Target | None = None
     journal: Journal | None = None
     policy: LocalPolicy = UNRESTRICTED
+    pre_image: Mapping[str, object] = {}
+    clock: Clock | None = None
 
 
 Runner = Callable[[Execution], Awaitable[object]]
@@ -112,3 +116,10 @@ def target_of(execution: Execution) -> Target:
     if execution.target is None:
         raise ValueError("a change was begun without its target")
     return execution.target
+
+
+def clock_of(execution: Execution) -> Clock:
+    """What a change waits by; that it has none is a bug of ours."""
+    if execution.clock is None:
+        raise ValueError("a change was begun without a clock")
+    return execution.clock

@@ -58,6 +58,7 @@ class Doubt(Struct, frozen=True):
     now: Record | None
     settled: bool
     step: str | None = None
+    command_id: str = ""
 
 
 class Sought(Struct, frozen=True):

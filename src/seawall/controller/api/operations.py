@@ -29,7 +29,10 @@ def _operation_document(operation: Operation) -> dict[str, object]:
         "timeout_seconds": operation.timeout_seconds,
         "changes": operation.changes,
         "touches_docker": operation.touches_docker,
+        "touches_registry": operation.touches_registry,
         "container": operation.container,
+        "project": operation.project,
+        "needs": operation.needs,
         "supported": operation.supported,
         "arguments": [_argument_document(argument) for argument in operation.arguments],
     }

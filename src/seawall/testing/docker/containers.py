@@ -12,18 +12,19 @@ from seawall.clock import Clock
 from seawall.testing import faults
 from seawall.testing.containers import NEVER, FakeContainer, sample_containers
 from seawall.testing.docker.images import FakeImage, FakeImages
+from seawall.testing.docker.insights import FakeInsights
 from seawall.testing.docker.networks import FakeNetworks
 from seawall.testing.docker.volumes import FakeVolumes
 from seawall.testing.effects import Work
 from seawall.testing.faults import Latency
 
-_KILLED, _ENDED, _LOST = 137, 143, 255
-_NOT_FOUND, _CONFLICT, _BAD_REQUEST = 404, 409, 400
+_NOT_STARTED, _KILLED, _ENDED, _LOST = 128, 137, 143, 255
+_NOT_FOUND, _CONFLICT, _BAD_REQUEST, _ERROR = 404, 409, 400, 500
 
 _Steps = Callable[[Work, FakeContainer], Awaitable[None]]
 
 
-class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
+class FakeContainers(FakeInsights, FakeImages, FakeNetworks, FakeVolumes):
     """`agent.docker.containers.Containers` in memory.
 
     With `live_restore` containers survive a restart of the daemon; without it (as Docker does unless told otherwise)
@@ -41,8 +42,6 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
     ) -> None:
         super().__init__(clock, hostname=hostname, latency=latency)
         self._live_restore = live_restore
-        self.known_images: set[str] | None = None
-        """The references that containers can be created of; None for any."""
         self._changed = asyncio.Event()
         self._names = 0
         for container in sample_containers() if containers is None else containers:
@@ -55,6 +54,8 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         if not container.container_id:
             seed = f"{self._hostname}/{container.name}/{len(self._containers)}"
             container.container_id = hashlib.sha256(seed.encode()).hexdigest()
+        with suppress(DockerFailure):  # an image that nobody has told of is made up by the container
+            container.made_of = container.made_of or self.find_image(container.image).image_id
         container.created = container.created or int(self._clock.wall().timestamp())
         if container.running and container.started_at == NEVER:
             container.started_at = self._moment()
@@ -161,7 +162,12 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         async def restart(work: Work, found: FakeContainer) -> None:
             await self._stop(work, found, grace_seconds)
             await self._sleep(work.latency.effect)
-            await self._start(work, found)
+            try:
+                await self._start(work, found)
+            except DockerFailure as failure:
+                raise faults.refused_with_doubt(
+                    _ERROR, f"Cannot restart container {container}: {failure.message}"
+                ) from failure
 
         await self._change_one("container_restart", container, restart, grace_seconds + timeout_seconds)
 
@@ -176,6 +182,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
             ends = kills or (signal in ("SIGTERM", "TERM", "15") and not found.ignores_term)
             if ends:
                 self._end(found, _KILLED if kills else _ENDED)
+            found.paused = False  # Docker lets the signal in
             work.done("kill", found.container_id, changed=ends)
 
         await self._change_one("container_kill", container, kill, timeout_seconds)
@@ -217,13 +224,11 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         async def create(work: Work) -> str:
             self._names += 1
             wanted = name if name is not None else f"nameless_{self._names}"
-            image = str(spec.get("Image", ""))
-            if self.known_images is not None and image not in self.known_images:
-                raise faults.refused(_NOT_FOUND, f"No such image: {image}")
+            _ = self.find_image(str(spec.get("Image", "")))
             if any(other.name == wanted for other in self.containers):
                 raise faults.refused(_CONFLICT, f"the container name {wanted} is already in use")
             found = FakeContainer.created_by(wanted, spec)
-            if found.removes_itself and found.restart_policy != "no":
+            if found.removes_itself and found.restart_policy not in ("", "no"):
                 raise faults.refused(_BAD_REQUEST, "can't create 'AutoRemove' container with restart policy")
             found.container_id = hashlib.sha256(
                 f"{self._hostname}/{wanted}/created/{self._names}".encode()
@@ -268,7 +273,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
 
         async def unpause(work: Work, found: FakeContainer) -> None:
             if not found.paused:
-                raise faults.refused(_CONFLICT, f"Container {found.container_id} is not paused")
+                raise faults.refused_with_doubt(_ERROR, f"Container {found.container_id} is not paused")
             found.paused = False
             work.done("unpause", found.container_id)
 
@@ -287,57 +292,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         # In a task of the daemon's, so that it ends with its time.
         return await self._change("container_wait", wait, timeout_seconds)
 
-    async def container_top(
-        self, container: str, *, columns: str, timeout_seconds: float
-    ) -> dict[str, object]:
-        """See `Containers.container_top`."""
-
-        def read() -> dict[str, object]:
-            found = self._running(container)
-            return {"Titles": ["PID", "CMD"], "Processes": [["1", found.image]]}
-
-        return await self._look("container_top", read, timeout_seconds)
-
-    async def container_stats(self, container: str, *, timeout_seconds: float) -> dict[str, object]:
-        """See `Containers.container_stats`."""
-
-        def read() -> dict[str, object]:
-            found = self._find(container)
-            used = 1024**2 if found.running else 0
-            return {
-                "id": found.container_id,
-                "name": f"/{found.name}",
-                "read": self._moment() if found.running else NEVER,
-                "cpu_stats": {
-                    "cpu_usage": {"total_usage": 2_000_000},
-                    "system_cpu_usage": 20_000_000,
-                    "online_cpus": 2,
-                },
-                "precpu_stats": {"cpu_usage": {"total_usage": 1_000_000}, "system_cpu_usage": 10_000_000},
-                "memory_stats": {"usage": used, "limit": 1024**3, "stats": {}} if used else {},
-                "pids_stats": {"current": 1} if used else {},
-                "networks": {"eth0": {"rx_bytes": 10, "tx_bytes": 20}} if used else {},
-                "blkio_stats": {"io_service_bytes_recursive": None},
-            }
-
-        return await self._look("container_stats", read, timeout_seconds)
-
-    async def container_changes(self, container: str, *, timeout_seconds: float) -> list[dict[str, object]]:
-        """See `Containers.container_changes`."""
-
-        def read() -> list[dict[str, object]]:
-            found = self._find(container)
-            return [{"Path": "/tmp", "Kind": 0}] if found.started_at != NEVER else []  # noqa: S108 - a name
-
-        return await self._look("container_changes", read, timeout_seconds)
-
     # What the daemon does
-
-    def _running(self, container: str) -> FakeContainer:
-        found = self._find(container)
-        if not found.running:
-            raise faults.refused(_CONFLICT, f"Container {found.container_id} is not running")
-        return found
 
     def _has_come(self, found: FakeContainer, condition: str, life: str) -> bool:
         if condition == "removed":
@@ -361,7 +316,13 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         work.done("start", found.container_id, changed=changed)
 
     def _begin(self, found: FakeContainer) -> None:
-        self._join_networks(found)
+        try:
+            self._join_networks(found)
+        except DockerFailure:
+            found.exit_code = found.exit_code or _NOT_STARTED
+            if found.removes_itself:
+                self._containers.pop(found.container_id, None)
+            raise
         found.start(self._moment())
 
     async def _stop(self, work: Work, found: FakeContainer, grace_seconds: int) -> None:
@@ -383,8 +344,7 @@ class FakeContainers(FakeImages, FakeNetworks, FakeVolumes):
         self._tell()
 
     def _users_of(self, image: FakeImage) -> tuple[list[str], list[str]]:
-        names = {image.image_id, *image.tags, *image.digests}
-        users = [found for found in self.containers if found.image in names]
+        users = [found for found in self.containers if found.made_of == image.image_id]
         running = [found.container_id for found in users if found.running]
         return running, [found.container_id for found in users if not found.running]
 

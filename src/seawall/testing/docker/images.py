@@ -36,6 +36,12 @@ class FakeImage:
         """Of all its references."""
         return {parse_reference(reference).name for reference in (*self.tags, *self.digests)}
 
+    def untag(self, tag: str) -> None:
+        """It loses a tag, and with the last of a repository what refers to it there by its digest."""
+        self.tags.remove(tag)
+        left = {parse_reference(other).name for other in self.tags}
+        self.digests = [digest for digest in self.digests if parse_reference(digest).name in left]
+
     def inspected(self) -> dict[str, object]:
         """What inspect says."""
         return {
@@ -206,7 +212,7 @@ class FakeImages(FakeEngine):
             if not found.image_id.removeprefix("sha256:").startswith(image.removeprefix("sha256:")):
                 name = parse_reference(image).familiar
                 if len({*found.tags, name}) > 1:
-                    found.tags.remove(name)
+                    found.untag(name)
                     work.done("untag", found.image_id)
                     return [{"Untagged": name}]
             elif len(found.repositories) > 1 and not force:
@@ -222,14 +228,6 @@ class FakeImages(FakeEngine):
             return [*gone, {"Deleted": found.image_id}]
 
         return await self._change("image_remove", remove, timeout_seconds)
-
-    async def registry_login(
-        self, registry: str, *, credentials: RegistryCredentials, timeout_seconds: float
-    ) -> None:
-        """See `Images.registry_login`."""
-        await self._look(
-            "registry_login", lambda: self.registries.admit(registry, credentials), timeout_seconds
-        )
 
     # What the daemon does
 

@@ -189,7 +189,8 @@ class FakeNetworks(FakeEngine):
         if network.driver == "host":
             raise faults.refused(_BAD_REQUEST, _HOST)
         there = network.name in container.networks
-        if not there and container.networks and "none" in (network.name, *container.networks):
+        others = [name for name in container.networks if self._is_network(name)]
+        if not there and others and "none" in (network.name, *others):
             raise faults.refused(_BAD_REQUEST, _PRIVATE)
         if there and container.running and container.networks[network.name].get("EndpointID"):
             raise faults.refused(
@@ -220,7 +221,7 @@ class FakeNetworks(FakeEngine):
             text, prefix = address
             octets = ipaddress.IPv4Address(text).packed
             joined["IPAddress"], joined["IPPrefixLen"] = text, prefix
-            joined["Gateway"] = "" if network.internal else network.pools[0].get("Gateway", "")
+            joined["Gateway"] = "" if network.internal else network.gateways[0]
             joined["MacAddress"] = ":".join(f"{octet:02x}" for octet in (2, 0x42, *octets))
         return joined
 
@@ -234,7 +235,7 @@ class FakeNetworks(FakeEngine):
             raise faults.refused_with_doubt(
                 _ERROR, f"Invalid address {wanted}: It does not belong to any of this network's subnets"
             )
-        if wanted in taken or any(pool.get("Gateway") == wanted for pool in network.pools):
+        if wanted in taken or wanted in network.gateways:
             raise faults.refused(_FORBIDDEN, "Address already in use")
         return wanted, subnet.prefixlen
 
@@ -243,7 +244,7 @@ class FakeNetworks(FakeEngine):
         name, driver = str(spec.get("Name", "")), str(spec.get("Driver") or "bridge")
         if name in PREDEFINED:
             raise faults.refused(_FORBIDDEN, f"operation is not permitted on predefined {name} network")
-        if any(network.name == name for network in self.networks):
+        if self._is_network(name):
             raise faults.refused(_CONFLICT, f"network with name {name} already exists")
         if driver not in _DRIVERS:
             raise faults.refused(_NOT_FOUND, f'plugin "{driver}" not found')
@@ -287,6 +288,9 @@ class FakeNetworks(FakeEngine):
             for end in container.networks.values()
             if container.running and end.get("EndpointID") and end.get("NetworkID") == network.network_id
         ]
+
+    def _is_network(self, name: str) -> bool:
+        return any(network.name == name for network in self.networks)
 
     def _find_network(self, network: str) -> FakeNetwork:
         if network in self._networks:

@@ -38,3 +38,29 @@ class FakeSystem(FakeExecutions):
     async def info(self, *, timeout_seconds: float) -> dict[str, object]:
         """See `System.info`."""
         return await self._look("info", lambda: host_info(self._hostname, self.containers), timeout_seconds)
+
+    async def disk_usage(self, *, timeout_seconds: float) -> dict[str, object]:
+        """See `System.disk_usage`; containers and volumes take no space."""
+
+        def read() -> dict[str, object]:
+            images = [
+                {
+                    **image.listed(),
+                    "Containers": sum(map(len, self._users_of(image))),
+                    "SharedSize": 0,
+                    "VirtualSize": image.size,
+                }
+                for image in self.images.values()
+            ]
+            return {
+                "LayersSize": sum(image.size for image in self.images.values()),
+                "Images": images,
+                "Containers": [found.listed() for found in self.containers],
+                "Volumes": [
+                    {**found.inspected(), "UsageData": {"RefCount": len(self._users(found.name)), "Size": 0}}
+                    for found in self.volumes
+                ],
+                "BuildCache": None,
+            }
+
+        return await self._look("disk_usage", read, timeout_seconds)

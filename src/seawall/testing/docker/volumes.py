@@ -114,14 +114,14 @@ class FakeVolumes(FakeEngine):
 
     def _new_volume(self, name: str, spec: Mapping[str, object]) -> FakeVolume:
         labels, options = spec.get("Labels"), spec.get("DriverOpts")
-        wanted = dict(options) if isinstance(options, Mapping) and options else None
+        wanted = dict(options) if isinstance(options, Mapping) else None
         for option in wanted or {}:
             if option not in _OPTIONS:
                 raise faults.refused(_BAD_REQUEST, f'create {name}: invalid option: "{option}"')
         missing = next((option for option in _MANDATORY if wanted and option not in wanted), None)
         if missing is not None:
             raise faults.refused(_BAD_REQUEST, f'create {name}: missing required option: "{missing}"')
-        kept = dict(labels) if isinstance(labels, Mapping) and labels else None
+        kept = dict(labels) if isinstance(labels, Mapping) else None
         return FakeVolume(name, self._moment(), kept, wanted)
 
     def _users(self, volume: str) -> list[str]:

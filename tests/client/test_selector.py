@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seawall.cli.selector import Selector, SelectorProblem, parse_selector, select
 from seawall.client.models import Agent
+from seawall.client.selector import Selector, SelectorProblem, parse_selector, select
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,10}", fullmatch=True).filter(lambda name: name != "all")
 KEYS = st.from_regex(r"[a-z]{1,8}", fullmatch=True).filter(lambda key: key != "label")

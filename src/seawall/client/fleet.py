@@ -1,0 +1,155 @@
+"""A fleet as programs see it: its operations by noun, each on one host or on many."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from seawall.client.choice import choose
+from seawall.client.client import Client
+from seawall.client.context import TOKEN_VARIABLE, resolve
+from seawall.client.delivery import PARALLEL, Delivery, On, key_on_host
+from seawall.client.errors import ClientError, Unreachable
+from seawall.client.models import Agent, Command, CommandOrder
+from seawall.client.operations.compose import Compose
+from seawall.client.operations.containers import Containers
+from seawall.client.operations.images import Images
+from seawall.client.operations.networks import Networks
+from seawall.client.operations.system import System
+from seawall.client.operations.volumes import Volumes
+from seawall.client.results import Results
+from seawall.client.selector import Selector, parse_selector
+from seawall.clock import Clock, SystemClock
+
+
+class Seawall:
+    """The fleet of one controller. Use it as an async context manager; safe for many tasks at once.
+
+        async with Seawall() as fleet:
+            results = await fleet.containers.restart("web", on="label=env=prod")
+            results.raise_for_failures()
+
+    Which controller is meant, and the token, come from the arguments, else from SEAWALL_URL, SEAWALL_TOKEN and
+    SEAWALL_CA, else from what `seawall up` saved; raises ContextError if nothing says it.
+
+    Each operation returns a `Results`, with the command of every host by its name: a command that failed is a result,
+    no exception. It raises SelectorProblem if `on` means no host, and ClientError or Unreachable if no host at all has
+    a command because of that. A request whose answer is lost is made again under the same idempotency key, which never
+    makes a second command. Commands go on if the task that waits for them is cancelled.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        token_file: str | Path | None = None,
+        ca_file: str | Path | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        environment = dict(os.environ) if token is None else {**os.environ, TOKEN_VARIABLE: token}
+        connection = resolve(
+            environment,
+            url=url,
+            token_file=str(token_file) if token_file is not None else None,
+            ca_file=str(ca_file) if ca_file is not None else None,
+        )
+        self._clock = clock if clock is not None else SystemClock()
+        self.api = Client(connection, clock=self._clock)
+        """Everything else that the API can do: hosts, commands, circuits, policies, tokens."""
+        self.containers = Containers(self.perform)
+        self.images = Images(self.perform)
+        self.networks = Networks(self.perform)
+        self.volumes = Volumes(self.perform)
+        self.system = System(self.perform)
+        self.compose = Compose(self.perform)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.api.close()
+
+    async def hosts(self, on: On = None) -> list[Agent]:
+        """The hosts that `on` means; None is every host here. Raises SelectorProblem if there is none."""
+        return await choose(self.api, _selector("all" if on is None else on))
+
+    async def perform(
+        self, operation: str, on: On, arguments: Mapping[str, object], delivery: Delivery
+    ) -> Results:
+        """Have an operation done by its name; arguments that are None are left out. See the class."""
+        selector = _selector(on)
+        hosts = await choose(self.api, selector)
+        key = delivery.get("idempotency_key") or self._clock.new_id()
+        retries = delivery.get("retries")
+        order = CommandOrder(
+            operation=operation,
+            agent="",
+            arguments={name: _plain(value) for name, value in arguments.items() if value is not None},
+            timeout_seconds=delivery.get("timeout"),
+            max_attempts=retries + 1 if retries is not None else None,
+            deadline_seconds=delivery.get("deadline"),
+            queue=delivery.get("queue", True),
+        )
+        turns = asyncio.Semaphore(delivery.get("parallel", PARALLEL))
+        commands: dict[str, Command] = {}
+        errors: dict[str, ClientError | Unreachable] = {}
+
+        async def one(host: Agent) -> None:
+            try:
+                async with turns:
+                    own_key = key_on_host(key, host.agent_id, several=selector.plural)
+                    command = await self.api.submit(_order_for(order, host), idempotency_key=own_key)
+                    commands[host.name] = command
+                    if delivery.get("wait", True) and not command.state.final:
+                        commands[host.name] = await self.api.wait(command.command_id)
+            except ClientError as error:
+                if error.command is not None:
+                    commands[host.name] = error.command
+                else:
+                    errors[host.name] = error
+            except Unreachable as error:
+                errors[host.name] = error
+
+        async with asyncio.TaskGroup() as group:
+            for host in hosts:
+                group.create_task(one(host))
+        if not commands:
+            raise next(iter(errors.values()))
+        in_order = {host.name: commands[host.name] for host in hosts if host.name in commands}
+        return Results(in_order, errors)
+
+
+def _selector(on: On) -> Selector:
+    if on is None:
+        return Selector()
+    return parse_selector([on] if isinstance(on, str) else on)
+
+
+def _order_for(order: CommandOrder, host: Agent) -> CommandOrder:
+    return CommandOrder(
+        operation=order.operation,
+        agent=host.agent_id,
+        arguments=order.arguments,
+        timeout_seconds=order.timeout_seconds,
+        max_attempts=order.max_attempts,
+        deadline_seconds=order.deadline_seconds,
+        queue=order.queue,
+    )
+
+
+def _plain(value: object) -> object:
+    """What JSON knows, of any sequence and mapping."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,1 @@
+"""The operations as methods of the async client, made from their declarations by `make generate`."""

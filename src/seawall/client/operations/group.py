@@ -1,0 +1,18 @@
+"""What the groups of operations stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from seawall.client.delivery import Delivery, On
+from seawall.client.results import Results
+
+Perform = Callable[[str, On, Mapping[str, object], Delivery], Awaitable[Results]]
+"""Has an operation done: its name, where, its arguments, and how."""
+
+
+class Group:
+    """The operations of one noun."""
+
+    def __init__(self, perform: Perform) -> None:
+        self._perform = perform

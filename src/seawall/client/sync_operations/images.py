@@ -1,0 +1,129 @@
+"""Look at images, pull, tag and remove them, on one host or on many.
+
+Made from `operations/images.py` by `make generate`: change it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Unpack
+
+from seawall.client.delivery import Delivery, On
+from seawall.client.results import Results
+from seawall.client.sync_operations.group import Group
+
+
+class SyncImages(Group):
+    """Look at images, pull, tag and remove them, on one host or on many."""
+
+    def list(
+        self,
+        *,
+        on: On = None,
+        all: bool = False,
+        dangling: bool | None = None,
+        label: Sequence[str] | None = None,
+        reference: Sequence[str] | None = None,
+        **delivery: Unpack[Delivery],
+    ) -> Results:
+        """List the host's images.
+
+        - `all`: those as well that are only steps of others
+        - `dangling`: only those without a tag; false: only those with one
+        - `label`: only images with these labels, each as name or name=value
+        - `reference`: only images with one of these references; * and ? stand for what may vary
+        """
+        return self._perform(
+            "image_list",
+            on,
+            {"all": all, "dangling": dangling, "label": label, "reference": reference},
+            delivery,
+        )
+
+    def inspect(self, image: str, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
+        """Everything that Docker knows about an image.
+
+        - `image`: the image's reference, such as nginx:1.27, or its id
+        """
+        return self._perform("image_inspect", on, {"image": image}, delivery)
+
+    def pull(
+        self,
+        reference: str,
+        *,
+        on: On = None,
+        username: str | None = None,
+        password: str | None = None,
+        mirror: str | None = None,
+        **delivery: Unpack[Delivery],
+    ) -> Results:
+        """Fetch an image from its registry: exactly the one that its reference means when the command begins.
+
+        - `reference`: the image's reference, such as registry.example.com/team/app:1.2, with a tag or a
+          digest
+        - `username`: who to be at the registry, if it wants to know
+        - `password`: the password or token for the registry; it is kept sealed until the host has it, and
+          never shown
+        - `mirror`: a registry such as mirror.example.com:5000 that is asked where the image's own can't be
+          reached
+        """
+        return self._perform(
+            "image_pull",
+            on,
+            {"reference": reference, "username": username, "password": password, "mirror": mirror},
+            delivery,
+        )
+
+    def push(
+        self,
+        reference: str,
+        *,
+        on: On = None,
+        username: str | None = None,
+        password: str | None = None,
+        **delivery: Unpack[Delivery],
+    ) -> Results:
+        """Send an image to its registry.
+
+        - `reference`: the image's reference, such as registry.example.com/team/app:1.2, with a tag or a
+          digest
+        - `username`: who to be at the registry, if it wants to know
+        - `password`: the password or token for the registry; it is kept sealed until the host has it, and
+          never shown
+        """
+        return self._perform(
+            "image_push", on, {"reference": reference, "username": username, "password": password}, delivery
+        )
+
+    def tag(self, image: str, reference: str, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
+        """Give an image one more reference; whatever had that reference loses it.
+
+        - `image`: the image's reference, such as nginx:1.27, or its id
+        - `reference`: the new reference, such as registry.example.com/team/app:1.2
+        """
+        return self._perform("image_tag", on, {"image": image, "reference": reference}, delivery)
+
+    def remove(
+        self, image: str, *, on: On = None, force: bool = False, **delivery: Unpack[Delivery]
+    ) -> Results:
+        """Take a reference away, and the image with it if that was the last one.
+
+        - `image`: the image's reference, such as nginx:1.27, or its id
+        - `force`: the image with all its references, even if containers that don't run are made of it
+        """
+        return self._perform("image_remove", on, {"image": image, "force": force}, delivery)
+
+    def prune_plan(self, *, on: On = None, all: bool = False, **delivery: Unpack[Delivery]) -> Results:
+        """List the images that no container is made of, and how much room they take: what image_prune may be
+        given.
+
+        - `all`: images with a tag as well, not only those without one
+        """
+        return self._perform("image_prune_plan", on, {"all": all}, delivery)
+
+    def prune(self, images: Sequence[str], *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
+        """Remove exactly these images; one that a container is made of by now is kept.
+
+        - `images`: whole ids, as image_prune_plan lists them
+        """
+        return self._perform("image_prune", on, {"images": images}, delivery)

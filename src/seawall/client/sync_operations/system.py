@@ -1,0 +1,32 @@
+"""The hosts themselves and their Docker Engines.
+
+Made from `operations/system.py` by `make generate`: change it there.
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from seawall.client.delivery import Delivery, On
+from seawall.client.results import Results
+from seawall.client.sync_operations.group import Group
+
+
+class SyncSystem(Group):
+    """The hosts themselves and their Docker Engines."""
+
+    def ping(self, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
+        """Cross the agent's worker and come back; Docker is not asked."""
+        return self._perform("ping", on, {}, delivery)
+
+    def info(self, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
+        """What the host and its Docker Engine are."""
+        return self._perform("system_info", on, {}, delivery)
+
+    def version(self, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
+        """The versions of the host's Docker Engine and of its parts."""
+        return self._perform("system_version", on, {}, delivery)
+
+    def df(self, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
+        """What takes the host's disk space: images, containers, volumes and the build cache."""
+        return self._perform("system_df", on, {}, delivery)
