@@ -67,21 +67,26 @@ def clients() -> dict[str, str]:
 def _module(noun: str, plural: str, *, asynchronous: bool) -> str:
     room = "operations" if asynchronous else "sync_operations"
     name = plural.capitalize() if asynchronous else f"Sync{plural.capitalize()}"
-    methods = [
-        _method(operation, asynchronous=asynchronous)
-        for operation in OPERATIONS.values()
-        if operation.noun == noun and operation.supported and operation.command
+    own_operations = [each for each in OPERATIONS.values() if each.noun == noun and each.supported]
+    commands = [_method(each, asynchronous=asynchronous) for each in own_operations if each.command]
+    streams = [
+        _stream_method(each, asynchronous=asynchronous) for each in own_operations if each.stream is not None
     ]
+    methods = [*commands, *streams]
     body = "\n".join(methods)
     collections = [kind for kind in ("Mapping", "Sequence") if f"{kind}[" in body]
     imports = f"from collections.abc import {', '.join(collections)}\n" if collections else ""
     own = [f"from seawall.client.{room}.group import Group"]
-    if methods:
+    if commands:
         imports += "from typing import Unpack\n\n"
         own += [
             "from seawall.client.delivery import Delivery, On",
             "from seawall.client.results import Results",
         ]
+    if streams and asynchronous:
+        own.append("from seawall.client.streams import Stream")
+    elif streams:
+        own.append("from seawall.client.sync_streams import SyncStream")
     return f'''"""{NOUNS[noun]}
 
 {_NOTE.format(file=plural)}
@@ -101,9 +106,7 @@ class {name}(Group):
 
 def _method(operation: Operation, *, asynchronous: bool) -> str:
     arguments = of_command(operation)
-    names = {argument.name: _identifier(argument.name) for argument in arguments}
-    leading = [each for each in arguments if each.positional]
-    named = sorted((each for each in arguments if not each.positional), key=lambda each: not each.required)
+    leading, named = _ordered(arguments)
     signature = [
         "self",
         *(_parameter(each) for each in leading),
@@ -113,17 +116,48 @@ def _method(operation: Operation, *, asynchronous: bool) -> str:
         *(_parameter(each) for each in named if not each.required),
         "**delivery: Unpack[Delivery]",
     ]
-    given = ", ".join(f'"{argument}": {name}' for argument, name in names.items())
-    call = f'self._perform("{operation.name}", on, {{{given}}}, delivery)'
+    call = f'self._perform("{operation.name}", on, {_given(arguments)}, delivery)'
     return (
         f"    {'async ' if asynchronous else ''}def {_identifier(operation.verb)}({', '.join(signature)}) -> Results:\n"
-        f"{_docstring(operation, [*leading, *named])}"
+        f"{_docstring(operation.summary, [*leading, *named])}"
         f"        return {'await ' if asynchronous else ''}{call}\n"
     )
 
 
-def _docstring(operation: Operation, arguments: Iterable[Argument]) -> str:
-    paragraphs = [operation.summary, *(f"- `{_identifier(each.name)}`: {each.summary}" for each in arguments)]
+def _stream_method(operation: Operation, *, asynchronous: bool) -> str:
+    leading, named = _ordered(operation.arguments)
+    signature = [
+        "self",
+        *(_parameter(each) for each in leading),
+        "*",
+        "on: str",
+        *(_parameter(each) for each in sorted(named, key=lambda each: not each.required)),
+    ]
+    kind = "Stream" if asynchronous else "SyncStream"
+    summary = f"{operation.summary.removesuffix('.')}, as a stream of the one host `on`: see `{kind}`."
+    return (
+        f"    def stream_{operation.verb}({', '.join(signature)}) -> {kind}:\n"
+        f"{_docstring(summary, [*leading, *named])}"
+        f'        return self._stream("{operation.name}", on, {_given(operation.arguments)})\n'
+    )
+
+
+def _ordered(arguments: Iterable[Argument]) -> tuple[list[Argument], list[Argument]]:
+    """The positional arguments, and the others with the required ones first."""
+    leading = [each for each in arguments if each.positional]
+    named = sorted((each for each in arguments if not each.positional), key=lambda each: not each.required)
+    return leading, named
+
+
+def _given(arguments: Iterable[Argument]) -> str:
+    """The table of the arguments by their names, as code."""
+    return (
+        f"{{{', '.join(f'{chr(34)}{each.name}{chr(34)}: {_identifier(each.name)}' for each in arguments)}}}"
+    )
+
+
+def _docstring(summary: str, arguments: Iterable[Argument]) -> str:
+    paragraphs = [summary, *(f"- `{_identifier(each.name)}`: {each.summary}" for each in arguments)]
     first, *rest = (_wrapped(text) for text in paragraphs)
     if not rest:
         return f'        """{first.strip()}"""\n'

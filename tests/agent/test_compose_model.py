@@ -118,6 +118,7 @@ REFUSED = {
     "a mount of another kind": ("volumes: [{type: npipe, source: x, target: /x}]", TOP),
     "a mount with something unknown": ("volumes: [{type: volume, target: /x, driver: sshfs}]", TOP),
     "a volume with something unknown": ("volumes: [{type: volume, target: /x, volume: {driver: y}}]", TOP),
+    "two kinds of networks": ("network_mode: none, networks: [back]", TOP),
     "a mount that is cut in four": ("volumes: ['/a:/b:ro:z']", TOP),
     "a mount of an unknown name": ("volumes: ['a b:/x']", "volumes: {'a b': {}}"),
     "a truth that is none": ("privileged: 'yes'", TOP),

@@ -111,13 +111,13 @@ class UpdateBench(Bench):
     def update(self, **arguments: object) -> str:
         return self.give("container_update", 300.0, container="web", image=NEW, **arguments)
 
-    async def over(self, seconds: float = LONG_SECONDS) -> None:
-        """Let time pass in small steps until the newest command is answered, or so much time has passed."""
+    async def over(self, seconds: float = LONG_SECONDS, *, interim: bool = False) -> None:
+        """Let time pass in small steps until the newest command is over, or so much time has passed."""
         end = self.clock.now() + seconds
         told = f"command-{self.count}"
         while self.clock.now() < end:
             await self.clock.advance(0.25)
-            if any(message.command_id == told for message in self.completions()):
+            if any(m.command_id == told and (m.recorded or interim) for m in self.completions()):
                 break
         await self.clock.settle()
 
@@ -185,7 +185,7 @@ async def test_each_step_is_in_the_ledger_before_it_begins_and_is_told_as_progre
 
     bench.docker._call = call  # type: ignore[method-assign, assignment]  # a spy
     bench.update()
-    await bench.clock.advance(10.0)
+    await bench.over(10.0)
     bench.docker.ill[NEW] = "healthy"
     await bench.over()
     assert response_of(last(bench))["health"] == "healthy"
@@ -207,8 +207,7 @@ async def test_each_step_is_in_the_ledger_before_it_begins_and_is_told_as_progre
         message.detail["steps"] for message in bench.sent if isinstance(message, Progress) and message.detail
     ]
     assert steps[0] == [{"step": "pull", "state": "running"}]
-    assert {"step": "stop", "state": "done"} in steps[-1]  # type: ignore[operator]  # a list
-    assert {"step": "prove", "state": "running"} in steps[-1]  # type: ignore[operator]  # a list
+    assert any({"step": "prove", "state": "running"} in told for told in steps if isinstance(told, list))
 
 
 async def test_a_stopped_container_is_replaced_without_being_started() -> None:
@@ -285,8 +284,9 @@ async def test_an_old_container_that_docker_will_not_remove_is_a_warning() -> No
 
 async def test_an_image_that_cannot_be_pulled_changes_nothing_and_may_be_tried_again() -> None:
     bench = await ready()
-    attempt = bench.give("container_update", 300.0, container="web", image="nowhere/nothing:1")
-    await bench.over()
+    bench.docker.registries.down.add("docker.io")
+    attempt = bench.update()
+    await bench.over(interim=True)
     answer = bench.answers()[attempt]
     assert answer.code == "docker_error"
     assert bench.docker.effects == []
@@ -296,7 +296,7 @@ async def test_an_image_that_cannot_be_pulled_changes_nothing_and_may_be_tried_a
 async def test_without_a_pull_the_image_has_to_be_there() -> None:
     bench = await ready()
     attempt = bench.update(pull="never")
-    await bench.over()
+    await bench.over(interim=True)
     assert bench.answers()[attempt].code == "docker_error"
     assert "image_pull" not in bench.docker.calls
     bench.docker.add_image(NEW)

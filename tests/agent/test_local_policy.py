@@ -133,6 +133,23 @@ async def test_an_id_that_stands_for_the_hosts_network_is_the_hosts_network() ->
     assert bench.docker.history == []
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("image_pull", {"reference": "redis:7"}),
+        ("image_pull", {"reference": "busybox", "mirror": "evil.example:5000"}),
+        ("image_push", {"reference": "redis:7"}),
+    ],
+)
+async def test_an_image_that_is_not_listed_is_neither_pulled_nor_pushed(
+    operation: str, arguments: dict[str, object]
+) -> None:
+    bench = await opened(policy=POLICY)
+    answer = await bench.answer(bench.give(operation, **arguments))
+    assert (answer.code, bench.docker.history) == ("permission_denied", []), answer.error
+
+
 @pytest.mark.parametrize(
     ("pattern", "image", "permitted"),
     [

@@ -207,6 +207,6 @@ def test_what_is_partly_done_can_be_resumed() -> None:
     partly = {case.operation for case in CASES if case.verdict is Verdict.PARTIAL}
     partly |= {case.operation for case in CREATIONS if case.verdict is Verdict.PARTIAL}
     resumed = {name for name, verifier in VERIFIERS.items() if verifier.resume is not None}
-    assert partly == {
-        name for name in resumed if not name.startswith("compose_")
-    }  # see test_compose_verifiers
+    told = {case.operation for case in (*CASES, *CREATIONS)}
+    # The others are in files of their own.
+    assert partly == resumed & told

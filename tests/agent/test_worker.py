@@ -41,14 +41,6 @@ async def test_an_unknown_operation_is_unsupported_and_says_what_to_do() -> None
     assert "update it" in (completed.error or "")
 
 
-async def test_container_update_is_not_supported_yet() -> None:
-    bench = await opened()
-    completed = await bench.answer(bench.give("container_update", container="web", image="nginx:latest"))
-    assert completed.code == "unsupported_operation"
-    assert "not supported yet" in (completed.error or "")
-    assert "container_update" not in bench.worker.operations
-
-
 async def test_arguments_are_checked_again_on_the_host() -> None:
     bench = await opened()
     completed = await bench.answer(bench.give("container_stop", container="web; reboot", more=1))

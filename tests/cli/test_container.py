@@ -401,7 +401,11 @@ def test_an_error_of_a_host_cannot_steer_the_terminal(seawall: Seawall, controll
             "container_remove",
             {"container": "web", "force": True, "volumes": False},
         ),
-        (("update", "web", "--image", "nginx"), "container_update", {"container": "web", "image": "nginx"}),
+        (
+            ("update", "web", "--image", "nginx"),
+            "container_update",
+            {"container": "web", "image": "nginx", "pull": "always", "health_timeout_seconds": 120.0},
+        ),
     ],
 )
 def test_every_verb_asks_for_its_operation(

@@ -49,7 +49,7 @@ def test_what_a_command_in_a_container_wrote_is_printed_as_it_is(
         "truncated": False,
     }
     call = seawall("container", "exec", "web", "true")
-    assert "yes" in call.out.splitlines()
+    assert (call.code, call.out) == (1, "yes\n")
     assert call.err.splitlines() == ["no", "it ended with exit code 2"]
 
 

@@ -208,6 +208,11 @@ async def test_every_supported_operation_is_a_method_of_both_with_its_arguments(
     for operation in OPERATIONS.values():
         if operation.supported:
             noun = operation.noun.capitalize() + ("" if operation.noun in ("system", "compose") else "s")
-            names = {argument.name for argument in operation.arguments} | {"on", "delivery"}
-            declared[noun, operation.verb] = declared[f"Sync{noun}", operation.verb] = names
+            own = {argument.name for argument in operation.arguments if not argument.streamed}
+            for kind in (noun, f"Sync{noun}"):
+                if operation.command:
+                    declared[kind, operation.verb] = own | {"on", "delivery"}
+                if operation.stream is not None:
+                    every = {argument.name for argument in operation.arguments}
+                    declared[kind, f"stream_{operation.verb}"] = every | {"on"}
     assert found == declared

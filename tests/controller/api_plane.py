@@ -16,6 +16,7 @@ from seawall.controller.authority import CertificateAuthority
 from seawall.controller.credentials import hash_secret
 from seawall.controller.enrolment import new_join_token
 from seawall.controller.settings import ControllerSettings
+from seawall.controller.vault import KeyVault
 from seawall.core.command import Attempt, Command, Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.engine.fleet import Signs
@@ -182,9 +183,8 @@ async def api_plane(
     clock = clock if clock is not None else FakeClock()
     store = await SqliteStore.open(directory / "seawall.db", clock, free_bytes=free_bytes)
     authority = CertificateAuthority.open(directory / "authority", clock.wall())
-    controller = Controller(
-        ControllerSettings(data=directory), clock, store, await store.controller_identity(), authority
-    )
+    identity, vault = await store.controller_identity(), KeyVault.of(directory)
+    controller = Controller(ControllerSettings(data=directory), clock, store, identity, authority, vault)
     controller.services.agents_url = "https://controller.test:7701"
     for agent_id, name, labels in ((HOST, "web-1", {"env": "prod"}), (OTHER, "web-2", {"env": "test"})):
         await join(controller, AgentRecord(agent_id, name, bytes(32), clock.wall(), labels=labels))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from seawall.controller.api.problems import Problem
+from seawall.core.circuit import CircuitState
 from seawall.core.command import Domain
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.operation import Role
@@ -406,3 +407,15 @@ async def test_what_is_not_there_is_404_and_a_wrong_method_405(tmp_path: Path) -
 
 async def keeps_nothing(plane: ApiPlane) -> None:
     assert await plane.services.store.commands() == []
+
+
+@pytest.mark.asyncio
+async def test_an_open_circuit_of_the_registries_turns_pulls_away_and_nothing_else(tmp_path: Path) -> None:
+    async with api_plane(tmp_path) as plane:
+        plane.attach()
+        breaker = plane.controller.guards.of(HOST).breaker(Domain.REGISTRY)
+        breaker.put(CircuitState.OPEN, plane.clock.now() + 60.0)
+        pull = {"operation": "image_pull", "agent": "web-1", "arguments": {"reference": "app:1"}}
+        refused = is_problem(await plane.post(COMMANDS, pull), 503, "circuit_open")
+        assert "registry" in str(refused["detail"])
+        assert (await plane.done(CHANGE))["state"] == "SUCCEEDED"

@@ -274,7 +274,7 @@ async def test_operations_say_what_they_take_and_who_may(tmp_path: Path) -> None
     async with api_plane(tmp_path) as plane:
         listed = {each["name"]: each for each in (await plane.get("/api/v1/operations")).json()}
         assert set(listed) == set(OPERATIONS)
-        assert listed["container_update"]["supported"] is False
+        assert listed["container_update"]["supported"] is True
         restart = listed["container_restart"]
         assert (restart["role"], restart["safety"]) == ("operator", "verifiable")
         assert [argument["name"] for argument in restart["arguments"]] == ["container", "grace_seconds"]

@@ -10,9 +10,9 @@ import pytest
 
 from seawall.controller.auth import Role
 from seawall.controller.policy_file import POLICY_FILE, PolicyFile
-from seawall.core.command import CommandState
+from seawall.core.command import Attempt, Command, CommandState, Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
-from seawall.engine.policies import Policies
+from seawall.engine.policies import Policies, read_policies
 from seawall.testing.clock import FakeClock
 from seawall.toml_document import InvalidToml
 from tests.controller.api_plane import READ, api_plane, failing, is_problem, ok
@@ -154,3 +154,32 @@ async def until(clock: FakeClock, reached: Callable[[], bool]) -> None:
             await asyncio.to_thread(
                 lambda: None
             )  # the file is looked at in a thread, which lives in real time
+
+
+async def test_the_policys_mirror_goes_with_a_pull_and_what_stood_in_is_on_its_record(tmp_path: Path) -> None:
+    sent: list[object] = []
+    told = {
+        "kind": "mirror",
+        "mirror": "mirror.test",
+        "error_code": "docker_error",
+        "circumstance": "registry_unreachable",
+        "error": "it is down",
+    }
+
+    def note(command: Command, _: Attempt) -> Outcome:
+        sent.append(command.arguments.get("mirror"))
+        return Outcome(response={"reference": "app:1", "fallback": told})
+
+    async with api_plane(tmp_path) as plane:
+        plane.attach(note)
+        policies = read_policies("p.toml", '[operation.image_pull]\nmirror = "mirror.test"\n')
+        plane.controller.dispatcher.policies = policies
+        pull = {"operation": "image_pull", "agent": "web-1", "arguments": {"reference": "app:1"}}
+        record = await plane.done(pull)
+        assert (record["state"], record["fallback"]) == ("SUCCEEDED", told)
+        explained = (await plane.get(f"/api/v1/commands/{record['command_id']}/explain")).text
+        assert "mirror.test stood in" in explained
+        assert "it is down" in explained
+        own = {**pull, "arguments": {"reference": "app:1", "mirror": "own.test"}}
+        await plane.done(own)
+    assert sent == ["mirror.test", "own.test"]

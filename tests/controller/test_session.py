@@ -20,6 +20,7 @@ from seawall.wire.messages import (
     Execute,
     Goodbye,
     Hello,
+    HostVitals,
     Ping,
     Pong,
     Progress,
@@ -431,6 +432,26 @@ async def test_incident_8_an_agent_whose_worker_hangs_is_dead_whatever_else_it_s
         await plane.clock.advance(HEARTBEAT)
         assert not plane.fleet.is_connected(A)
         await peer.closed()
+
+
+async def test_registries_that_answer_let_their_open_circuit_probe_and_silent_ones_are_remembered() -> None:
+    async with running() as plane:
+        peer = await plane.connect()
+        registry = plane.guards.of(A).breaker(Domain.REGISTRY)
+        registry.put(CircuitState.OPEN, plane.clock.now() + 60.0)
+        session = plane.fleet.session(A)
+        assert session is not None
+        for told, state, unreached in (
+            ({}, CircuitState.OPEN, []),
+            ({"a.test": True, "b.test": False}, CircuitState.OPEN, ["b.test"]),
+            ({}, CircuitState.OPEN, ["b.test"]),
+            ({"a.test": True, "b.test": True}, CircuitState.HALF_OPEN, []),
+        ):
+            await plane.clock.advance(HEARTBEAT)
+            ping = await peer.expect(Ping)
+            await peer.send(Pong(ping.sequence, vitals=HostVitals("", registries=told)))
+            await peer.barrier()
+            assert (registry.state, session.signs.unreached) == (state, unreached)
 
 
 async def test_incident_25_a_pong_lets_an_open_circuit_probe_at_once() -> None:

@@ -32,6 +32,12 @@ def test_a_host_that_is_not_connected_is_offline_whatever_else_is_known() -> Non
         (Vitals(True, free_share=0.05, free_bytes=GB), HealthState.HEALTHY, "almost full: 5%"),
         (Vitals(True, clock_offset_seconds=-90.0), HealthState.HEALTHY, "90 s behind"),
         (Vitals(True, longest_running_seconds=400.0), HealthState.DEGRADED, "400 s without progress"),
+        (
+            Vitals(True, unreached_registries=("r.test",)),
+            HealthState.HEALTHY,
+            "can't reach r.test for images",
+        ),
+        (Vitals(True, registry_circuit=CircuitState.OPEN), HealthState.HEALTHY, "its registries is open"),
         (Vitals(True, unknown_commands=2), HealthState.HEALTHY, "2 outcomes are UNKNOWN"),
     ],
 )

@@ -16,7 +16,7 @@ def rows(page: str, heading: str) -> list[list[str]]:
         if not line.startswith("|"):
             inside = False
             continue
-        cells = [cell.strip().replace("`", "") for cell in line.strip("|").split("|")]
+        cells = [cell.strip().replace("`", "") for cell in re.split(r"(?<!\\)\|", line.strip("|"))]
         if cells[0] == heading:
             inside = True
             width = len(cells)

@@ -12,6 +12,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "policy.md"
 
 
 def values(limit: Limit) -> str:
+    if limit.words:
+        return limit.words
     if limit.kind is bool:
         return "true, false"
     return ", ".join(limit.choices) or f"{limit.low:.10g} to {limit.high:.10g}"

@@ -116,3 +116,12 @@ def test_a_mistake_in_the_file_is_named_with_its_line_and_what_would_be_right(
     with pytest.raises(InvalidToml) as refused:
         read_policies("p", text)
     assert complaint in str(refused.value)
+
+
+def test_a_mirror_holds_for_pulls_only_and_must_be_a_registry() -> None:
+    policies = read_policies("p.toml", '[default]\nmirror = "mirror.example.com:5000"\n')
+    assert policies.of(OPERATIONS["image_pull"]).mirror == "mirror.example.com:5000"
+    assert policies.of(LIST).mirror is None
+    assert read_policies("p.toml", "").of(OPERATIONS["image_pull"]).mirror is None
+    with pytest.raises(InvalidToml, match="must be none, or a registry"):
+        read_policies("p.toml", '[operation.image_pull]\nmirror = "https://mirror"\n')

@@ -10,6 +10,7 @@ import pytest
 
 from seawall.clock import SystemClock
 from seawall.controller.authority import CertificateAuthority
+from seawall.controller.vault import KeyVault
 from seawall.storage.directory import DataDirectory
 from tests.storage.backups import TOKEN, back_up, fill
 
@@ -21,6 +22,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     CertificateAuthority.open(data / "authority", SystemClock().wall())
     asyncio.run(fill(data))
     (data / "admin.token").write_bytes(TOKEN)
+    KeyVault.of(data)
     return data
 
 

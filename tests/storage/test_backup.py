@@ -91,6 +91,7 @@ def test_a_backup_tells_what_it_holds_and_is_its_owners_alone(data: Path, tmp_pa
         "admin.token",
         *(f"authority/{name}" for name in ("ca.key", "ca.pem", "server.key", "server.pem")),
         "seawall.db",
+        "secrets.key",
     ]
     assert mode(tmp_path / "b.tar") == 0o600
     assert sorted(each.name for each in tmp_path.iterdir()) == ["b.tar", "data"]
@@ -250,6 +251,7 @@ def test_what_is_restored_is_the_same_controller_and_private(
         "authority",
         "controller.lock",
         "seawall.db",
+        "secrets.key",
     ]
 
     async def facts() -> tuple[str, int, CommandState | None, int]:

@@ -65,8 +65,11 @@ class Plane:
         self._spawn("controller", "controller", "--data", str(self.data), *addresses)
         until("the controller is ready", self._answers)
 
-    def start_agent(self, docker: str, host: str = "local") -> None:
-        """Start the agent of a host, which joins the first time; return once it is connected."""
+    def start_agent(self, docker: str, host: str = "local", images: Sequence[str] = ("*",)) -> None:
+        """Start the agent of a host, which joins the first time; return once it is connected.
+
+        Containers may be made there of `images` only.
+        """
         name = "agent" if host == "local" else host
         directory = self.directory / name
         if not directory.exists():
@@ -74,16 +77,8 @@ class Plane:
             assert status in (200, 201), body
             joined = self.cli(
                 *("agent", "join", f"https://127.0.0.1:{self.agents_port}", "--name", host),
-                *(
-                    "--token",
-                    json.loads(body)["token"],
-                    "--data",
-                    str(directory),
-                    "--allow",
-                    "manage",
-                    "--allow-image",
-                    "*",
-                ),
+                *("--token", json.loads(body)["token"], "--data", str(directory), "--allow", "manage"),
+                *(word for image in images for word in ("--allow-image", image)),
             )
             assert joined.returncode == 0, joined.stderr
         self._spawn(name, "agent", "run", "--data", str(directory), "--docker", docker)

@@ -14,6 +14,11 @@ from urllib.parse import quote
 import pytest
 import pytest_asyncio
 
+from seawall.agent.local_policy_spec import judge_spec
+from seawall.agent.operations.compose_files import sources_of
+from seawall.agent.operations.compose_model import project_of
+from seawall.agent.operations.compose_yaml import read_yaml
+from tests.agent.test_compose_model import FORBIDDEN, MANAGE
 from tests.system.compose_host import WEB_AND_DB, Host
 from tests.system.engine import Engine
 from tests.system.packages import NotInstallable, find_or_install
@@ -36,6 +41,20 @@ services:
     depends_on: {first: {condition: service_healthy}}
 """
 """The second service waits until somebody opens the first one's gate."""
+
+TOP = "volumes: {data: {}}\nnetworks: {back: {}, wan: {external: true, name: wan}"
+TOO_NEW = {
+    FORBIDDEN[name]
+    for name in (
+        "the host's name",
+        "the host's control groups",
+        "a device in the long form",
+        "a graphics card",
+        "a bind called a volume",
+        "a choice of the host's network cards",
+    )
+}
+"""What Debian's docker-compose refuses to read."""
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +204,20 @@ async def test_without_a_program_the_operations_are_not_offered_and_cleanly_refu
     assert (code, "needs docker compose" in error) == ("unsupported_operation", True)
     assert (await host.done("compose_ps", project="shop"))["containers"] == []
     await host.stop()
+
+
+@pytest.mark.asyncio
+async def test_no_claim_on_the_host_is_hidden_by_what_the_program_makes_of_it(host: Host) -> None:
+    claims = {f"s{n}": settings for n, settings in enumerate(FORBIDDEN.values()) if settings not in TOO_NEW}
+    services = ", ".join(f"{name}: {{image: busybox, {settings}}}" for name, settings in claims.items())
+    text = f"services: {{{services}, db: {{image: busybox}}}}\n{TOP}, host: {{}}}}"
+    sources = sources_of("claims", {"compose.yml": text}, [], {})
+    told = await host.docker.compose_config(
+        "claims", files=sources.files, use=sources.use, timeout_seconds=60.0
+    )
+    found = {service.name: service for service in project_of(read_yaml(told, "it")).services}
+    assert set(found) == {*claims, "db"}
+    assert {name for name, service in found.items() if judge_spec(MANAGE, service.body) is None} == {"db"}
 
 
 class Gate:

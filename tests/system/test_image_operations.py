@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
 import pytest_asyncio
 
 from seawall.agent.docker import AioDocker, Docker
+from seawall.agent.docker.images import RegistryCredentials
 from seawall.operations.image_reference import parse_reference
 from tests.agent.image_stories import STORIES, Place
 from tests.system.engine import IMAGE, Engine
 from tests.system.packages import NotInstallable
+from tests.system.plane import plane_in
 from tests.system.registry import PASSWORD, USER, registry
 
 pytestmark = [pytest.mark.docker, pytest.mark.asyncio]
@@ -41,8 +45,6 @@ class RealPlace:
         await self.make(reference, content)
         credentials = None
         if reference.startswith(self.guarded):
-            from seawall.agent.docker.images import RegistryCredentials
-
             credentials = RegistryCredentials(USER, PASSWORD)
         await self._docker.image_push(
             reference, credentials=credentials, progress=lambda event: None, timeout_seconds=20
@@ -129,3 +131,35 @@ async def test_a_real_engine_behaves_as_in(
     place: RealPlace, story: Callable[[Place], Awaitable[None]]
 ) -> None:
     await story(place)
+
+
+async def test_a_pull_with_a_password_goes_through_the_whole_plane_and_leaves_no_trace_of_it(
+    place: RealPlace, docker_engine: Engine, tmp_path: Path
+) -> None:
+    reference = f"{place.guarded}/team/traceless:1"
+    await place.publish(reference, "traceless")
+    arguments = {"reference": reference, "username": USER, "password": PASSWORD}
+    body = {"operation": "image_pull", "agent": "local", "arguments": arguments}
+
+    def pull() -> list[bytes]:
+        with plane_in(tmp_path) as plane:
+            plane.start_controller()
+            plane.start_agent(docker_engine.host)
+            status, _, done = plane.request("POST", "/api/v1/commands?wait=60", body)
+            assert status == 200, done
+            assert json.loads(done)["state"] == "SUCCEEDED", done
+            wrong = {**body, "arguments": {**arguments, "password": "another horse"}}
+            _, _, refused = plane.request("POST", "/api/v1/commands?wait=60", wrong)
+            assert json.loads(refused)["state"] == "FAILED", refused
+            _, _, everything = plane.request("GET", "/api/v1/commands")
+        return [
+            done,
+            refused,
+            everything,
+            *(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()),
+        ]
+
+    seen = await asyncio.to_thread(pull)
+    assert len(seen) > 5
+    for secret in (PASSWORD, "another horse"):
+        assert all(secret.encode() not in content for content in seen)

@@ -20,6 +20,7 @@ from seawall.agent.ledger import LEDGER_FILE, Ledger, LedgerDamaged, LedgerFaile
 from seawall.agent.link import AgentLink, AgentRevoked
 from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.local_policy_file import PolicyError, load_policy
+from seawall.agent.registries import reaches
 from seawall.agent.session import HostFacts
 from seawall.agent.worker import Worker
 from seawall.clock import Clock, SystemClock
@@ -123,6 +124,7 @@ async def _serve(
         disk_space=disk_space,
         absent=() if docker.compose_absent is None else (compose.PROGRAM,),
         policy=policy,
+        reach=reaches,
     )
     running = asyncio.create_task(link.run(worker), name=f"agent {identity.name}")
     stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")

@@ -281,7 +281,7 @@ class Changes:
         if entry is None and job.sequence <= self._ledger.watermark:
             text = f"{job.about} was over for the controller before it began: nothing was done"
             return Outcome(CommandErrorCode.DEADLINE_EXCEEDED, text)
-        arguments = pack(job.arguments)
+        arguments = pack(job.told_arguments)
         seen = self._verification.pre_image(job.operation, target)
         # From here on nobody stops it: whether the row is there isn't known before the ledger says so.
         job.phase, job.begun_at = Phase.BEGINNING, self._clock.now()
@@ -328,7 +328,7 @@ class Changes:
         if final or is_last_word(outcome):
             outcome, content = packed(outcome)
             entry = await self._ledger.finish(
-                job.sequence, job.command_id, job.operation, pack(job.arguments), content
+                job.sequence, job.command_id, job.operation, pack(job.told_arguments), content
             )
             waiting = [
                 waiter.correlation_id for waiter in job.waiters if waiter.epoch == self._attempts.epoch

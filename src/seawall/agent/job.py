@@ -15,6 +15,8 @@ from seawall.clock import Timer
 from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.operation import Lane
+from seawall.operations.registry import OPERATIONS
+from seawall.operations.secrets import hidden
 from seawall.wire.messages import Execute
 
 _LONGEST_SECONDS = 86_400.0
@@ -98,10 +100,16 @@ class Job:
     @property
     def about(self) -> str:
         """What it is, for people."""
-        for noun in ("container", "image", "network", "volume", "project", "name"):
+        for noun in ("container", "image", "network", "volume", "project", "reference", "name"):
             if self.arguments.get(noun):
                 return f"{self.operation[:64]} of {self.arguments[noun]}"
         return self.operation[:64]
+
+    @property
+    def told_arguments(self) -> dict[str, object]:
+        """Its arguments as the ledger keeps them: without what is secret."""
+        operation = self.order.operation if self.order is not None else OPERATIONS.get(self.operation)
+        return hidden(operation, self.arguments)
 
     @property
     def moved_at(self) -> float:

@@ -19,6 +19,7 @@ from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.operations.registry import RUNNERS, VERIFIERS
 from seawall.agent.operations.runner import Execution, ResponseTooLarge, Runner
 from seawall.agent.operations.verification import Verifier
+from seawall.agent.registries import Reach, Registries
 from seawall.agent.streams import Streams
 from seawall.clock import Clock
 from seawall.core.command import Outcome
@@ -49,7 +50,8 @@ class Worker:
 
     It takes up at once what the ledger says was under way when the last process ended. `send` raises TypeError,
     ValueError, OverflowError or RecursionError for what no frame can carry. `disk_space` gives the free bytes and all
-    bytes of the disk that matters, `policy` is the host's own, `absent` has what operations need and it hasn't got.
+    bytes of the disk that matters, `policy` is the host's own, `absent` has what operations need and it hasn't got;
+    `reach` says whether a registry answers, None asks none.
     """
 
     def __init__(
@@ -67,9 +69,11 @@ class Worker:
         disk_space: Callable[[], tuple[int, int]] = lambda: (0, 0),
         policy: LocalPolicy = UNRESTRICTED,
         absent: Collection[str] = (),
+        reach: Reach | None = None,
     ) -> None:
         self.ledger = ledger
         self._disk_space = disk_space
+        self._registries = Registries(clock, reach)
         self._docker = docker
         self._clock = clock
         self._send = send
@@ -97,6 +101,8 @@ class Worker:
     def execute(self, message: Execute, age_seconds: float = 0.0) -> None:
         """Take on an attempt; it gets one answer at least, now or later. `age_seconds` is what it lost on its way."""
         operation = self._intake.operation(message.operation)
+        if operation is not None and operation.touches_registry:
+            self._registries.used(message.arguments.get("reference"))
         if message.sequence > 0 and (operation is None or operation.changes):
             self._changes.execute(message, age_seconds)
         else:
@@ -128,6 +134,8 @@ class Worker:
             )
             return
         self._pings += 1
+        if self._registries.due:
+            _ = self._start(self._registries.ask(), "registries")
         _ = self._start(self._pong(message), f"ping {message.sequence}")
 
     async def begin_session(self, epoch: int, term: int, acknowledged_up_to: int = 0) -> None:
@@ -276,7 +284,13 @@ class Worker:
         begun = [job.moved_at for job in self._reads.values() if job.phase is Phase.BEGUN]
         oldest = min([*begun, *self._changes.moved_at()], default=now)
         free_bytes, total_bytes = self._disk_space()
-        return HostVitals(self._clock.wall().isoformat(), free_bytes, total_bytes, max(0.0, now - oldest))
+        return HostVitals(
+            self._clock.wall().isoformat(),
+            free_bytes,
+            total_bytes,
+            max(0.0, now - oldest),
+            self._registries.fresh(),
+        )
 
     async def _docker_answers(self) -> bool:
         try:

@@ -20,7 +20,6 @@ from seawall.cli.live import ManyHostsReporter, OneHostReporter
 from seawall.cli.output import console, say, tell
 from seawall.cli.prune import planned
 from seawall.cli.reporters import Ending, LineReporter, Reporter
-from seawall.cli.streams import follow
 from seawall.client.models import Agent
 from seawall.client.selector import Selector, SelectorProblem, parse_selector
 from seawall.clock import SystemClock
@@ -118,6 +117,9 @@ def _deliver(
     except SelectorProblem as error:
         raise UsageProblem(str(error)) from error
     if work.stream:
+        # It needs a library that a host without the client's extra doesn't have.
+        from seawall.cli.streams import follow
+
         follow(context, selector, work)
     manner = Manner(
         timeout_seconds=timeout,
@@ -148,10 +150,10 @@ def _conclude(endings: list[Ending], work: Work, manner: Manner, form: Form) -> 
     elif form is Form.PERSON and manner.follow:
         results.print_responses(endings, work, plural=manner.several)
         if len(endings) > 1:
-            (tell if _is_read(work) else say)(results.summary(endings))
+            (tell if _answers(work) else say)(results.summary(endings))
     elif form is Form.PERSON:
         results.print_accepted(endings, plural=manner.several)
-    raise typer.Exit(worst(ending.exit_code for ending in endings))
+    raise typer.Exit(worst(results.exit_code(ending) for ending in endings))
 
 
 def _plans(context: typer.Context, selector: Selector, plan: Plan, manner: Manner) -> list[Ending]:
@@ -170,8 +172,8 @@ async def _delivered(
 async def _performed(
     client: Client, hosts: list[Agent], work: Work, manner: Manner, form: Form
 ) -> list[Ending]:
-    beside = form is Form.RECORD or _is_read(work) or not manner.follow
-    with _reporter(len(hosts), form, beside=beside, quiet=_is_read(work)) as reporter:
+    beside = form is Form.RECORD or _answers(work) or not manner.follow
+    with _reporter(len(hosts), form, beside=beside, quiet=_answers(work)) as reporter:
         return await perform(client, SystemClock(), hosts, work, manner, reporter)
 
 
@@ -186,9 +188,10 @@ def _reporter(hosts: int, form: Form, *, beside: bool, quiet: bool) -> Reporter:
     return LineReporter(tell if beside else say, plural=hosts > 1, quiet=quiet)
 
 
-def _is_read(work: Work) -> bool:
+def _answers(work: Work) -> bool:
+    """Whether what a person wants is the answer, and how it came about is beside that."""
     operation = OPERATIONS.get(work.operation)
-    return operation is not None and not operation.changes
+    return operation is not None and (not operation.changes or operation.name == "container_exec")
 
 
 _SIGNATURE = inspect.signature(_deliver, eval_str=True)

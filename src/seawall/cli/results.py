@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from seawall.cli import tables
-from seawall.cli.exits import DONE
+from seawall.cli.exits import DONE, FAILED
 from seawall.cli.fanout import Work
 from seawall.cli.output import print_json, print_table, say, tell
 from seawall.cli.reporters import Ending
@@ -76,6 +76,16 @@ def _print_answers(endings: Sequence[Ending], operation: str, *, plural: bool) -
     for ending, rows in found:
         if rows is None:
             _print_object(ending, operation, plural=plural)
+
+
+def exit_code(ending: Ending) -> int:
+    """How the call ends for one host: a program in a container that failed is a failure, although the command isn't."""
+    command = ending.command
+    if ending.exit_code == DONE and command is not None and command.operation == "container_exec":
+        response = command.response
+        if isinstance(response, Mapping) and response.get("exit_code") != 0:
+            return FAILED
+    return ending.exit_code
 
 
 def summary(endings: Sequence[Ending]) -> str:

@@ -66,7 +66,7 @@ def written(value: object) -> str:
         case list():
             return ", ".join(map(written, value))
         case Mapping():
-            return ", ".join(f"{key}={written(inner)}" for key, inner in value.items())
+            return ", ".join(f"{key}={text}" for key, inner in value.items() if (text := written(inner)))
         case _:
             return str(value)
 

@@ -23,6 +23,7 @@ from seawall.client.operations.system import System
 from seawall.client.operations.volumes import Volumes
 from seawall.client.results import Results
 from seawall.client.selector import Selector, parse_selector
+from seawall.client.streams import Stream
 from seawall.clock import Clock, SystemClock
 
 
@@ -61,12 +62,12 @@ class Seawall:
         self._clock = clock if clock is not None else SystemClock()
         self.api = Client(connection, clock=self._clock)
         """Everything else that the API can do: hosts, commands, circuits, policies, tokens."""
-        self.containers = Containers(self.perform)
-        self.images = Images(self.perform)
-        self.networks = Networks(self.perform)
-        self.volumes = Volumes(self.perform)
-        self.system = System(self.perform)
-        self.compose = Compose(self.perform)
+        self.containers = Containers(self.perform, self.stream)
+        self.images = Images(self.perform, self.stream)
+        self.networks = Networks(self.perform, self.stream)
+        self.volumes = Volumes(self.perform, self.stream)
+        self.system = System(self.perform, self.stream)
+        self.compose = Compose(self.perform, self.stream)
 
     async def __aenter__(self) -> Self:
         return self
@@ -84,6 +85,15 @@ class Seawall:
         """The hosts that `on` means; None is every host here. Raises SelectorProblem if there is none."""
         return await choose(self.api, _selector("all" if on is None else on))
 
+    def stream(self, operation: str, on: str, arguments: Mapping[str, object]) -> Stream:
+        """A stream of an operation on the one host `on`; arguments that are None are left out.
+
+        async with fleet.containers.stream_logs("web", on="web-7", follow=True) as stream:
+            async for data in stream:
+                ...
+        """
+        return self.api.stream(operation, on, _plain_arguments(arguments))
+
     async def perform(
         self, operation: str, on: On, arguments: Mapping[str, object], delivery: Delivery
     ) -> Results:
@@ -95,7 +105,7 @@ class Seawall:
         order = CommandOrder(
             operation=operation,
             agent="",
-            arguments={name: _plain(value) for name, value in arguments.items() if value is not None},
+            arguments=_plain_arguments(arguments),
             timeout_seconds=delivery.get("timeout"),
             max_attempts=retries + 1 if retries is not None else None,
             deadline_seconds=delivery.get("deadline"),
@@ -146,6 +156,10 @@ def _order_for(order: CommandOrder, host: Agent) -> CommandOrder:
         deadline_seconds=order.deadline_seconds,
         queue=order.queue,
     )
+
+
+def _plain_arguments(arguments: Mapping[str, object]) -> dict[str, object]:
+    return {name: _plain(value) for name, value in arguments.items() if value is not None}
 
 
 def _plain(value: object) -> object:

@@ -20,6 +20,7 @@ from seawall.client.sync_operations.images import SyncImages
 from seawall.client.sync_operations.networks import SyncNetworks
 from seawall.client.sync_operations.system import SyncSystem
 from seawall.client.sync_operations.volumes import SyncVolumes
+from seawall.client.sync_streams import SyncStream
 
 Answer = TypeVar("Answer")
 
@@ -47,12 +48,12 @@ class SyncSeawall:
         # A daemon: a program that forgets to close it can still end.
         self._thread = threading.Thread(target=self._loop.run_forever, name="seawall-client", daemon=True)
         self._thread.start()
-        self.containers = SyncContainers(self.perform)
-        self.images = SyncImages(self.perform)
-        self.networks = SyncNetworks(self.perform)
-        self.volumes = SyncVolumes(self.perform)
-        self.system = SyncSystem(self.perform)
-        self.compose = SyncCompose(self.perform)
+        self.containers = SyncContainers(self.perform, self.stream)
+        self.images = SyncImages(self.perform, self.stream)
+        self.networks = SyncNetworks(self.perform, self.stream)
+        self.volumes = SyncVolumes(self.perform, self.stream)
+        self.system = SyncSystem(self.perform, self.stream)
+        self.compose = SyncCompose(self.perform, self.stream)
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +83,10 @@ class SyncSeawall:
     def perform(self, operation: str, on: On, arguments: Mapping[str, object], delivery: Delivery) -> Results:
         """Have an operation done by its name; arguments that are None are left out."""
         return self.wait_for(self._fleet.perform(operation, on, arguments, delivery))
+
+    def stream(self, operation: str, on: str, arguments: Mapping[str, object]) -> SyncStream:
+        """A stream of an operation on the one host `on`; arguments that are None are left out."""
+        return SyncStream(self._fleet.stream(operation, on, arguments), self.wait_for)
 
     def wait_for(self, work: Coroutine[object, object, Answer]) -> Answer:
         """Run a coroutine of the async fleet to its end on the thread, and return what it does."""

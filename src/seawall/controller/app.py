@@ -28,6 +28,7 @@ from seawall.controller.listener import ApiListener, ApiListenFailed
 from seawall.controller.policy_file import POLICY_FILE, PolicyFile
 from seawall.controller.settings import Address, ControllerSettings
 from seawall.controller.transitions import TransitionRecorder
+from seawall.controller.vault import KeyVault, VaultError
 from seawall.core.events import Event
 from seawall.core.guard import Guards
 from seawall.core.pace import Pace
@@ -92,6 +93,7 @@ class Controller:
         store: Store,
         identity: tuple[str, int],
         authority: CertificateAuthority,
+        vault: KeyVault,
     ) -> None:
         controller_id, term = identity
         self.settings = settings
@@ -115,7 +117,8 @@ class Controller:
         self.driver.subscribers.append(SelfCheck(self.guards, clock, self.emit).observe)
         self.policies = PolicyFile(settings.data / POLICY_FILE, clock, self._hold)
         self.driver.journal = self.dispatcher
-        self.commands = Commands(*(store, self.dispatcher, self.fleet, self.guards, clock, self.emit))
+        self.fleet.vault = vault
+        self.commands = Commands(*(store, self.dispatcher, self.fleet, self.guards, clock, self.emit), vault)
         self.access = Access(store, clock)
         self.services = Services(
             access=self.access,
@@ -281,7 +284,9 @@ async def run_controller(
             )
             store = await SqliteStore.open(directory.database, clock, on_failure=fail)
             stack.push_async_callback(_close, store)
-            controller = Controller(settings, clock, store, await store.controller_identity(), authority)
+            vault = await asyncio.to_thread(KeyVault.of, directory.path)
+            identity = await store.controller_identity()
+            controller = Controller(settings, clock, store, identity, authority, vault)
             stack.push_async_callback(_stop, controller)
             running = await controller.start()
         _logger.info("ready", extra={"api": running.api_url, "agents": running.agents_url})
@@ -353,7 +358,7 @@ def _start_failures() -> Iterator[None]:
         yield
     except (
         *(AdminTokenError, ApiListenFailed, AuthorityError, DataDirectoryError, InvalidToml, ListenFailed),
-        StoreFailed,
+        *(StoreFailed, VaultError),
     ) as error:
         raise StartFailed(str(error)) from error
 

@@ -332,8 +332,10 @@ class GatewaySession:
             self._answer_life(True)
         if not self._unanswered:
             self.latency_seconds = self.heard_at - self._ping_sent_at
-        note_signs(self.signs, pong, self._clock.wall(), self.latency_seconds or 0.0)
         fleet = self._support.fleet
+        if note_signs(self.signs, pong, self._clock.wall(), self.latency_seconds or 0.0):
+            reason = "the registries that the host used lately answer it"
+            fleet.heard(self.agent_id, Domain.REGISTRY, reason)
         fleet.heard(self.agent_id, Domain.AGENT, "the agent answered a ping")
         if pong.docker:
             fleet.heard(self.agent_id, Domain.DOCKER, "the Docker Engine answered a ping")

@@ -39,6 +39,8 @@ class Vitals(Struct, frozen=True):
     agent_circuit: CircuitState = CircuitState.CLOSED
     docker_circuit: CircuitState = CircuitState.CLOSED
     unknown_commands: int = 0
+    registry_circuit: CircuitState = CircuitState.CLOSED
+    unreached_registries: tuple[str, ...] = ()
 
 
 class Health(Struct, frozen=True):
@@ -55,6 +57,7 @@ NO_SPACE_SHARE = 0.02
 WRONG_CLOCK_SECONDS = 5.0
 HUNG_SECONDS = 300.0
 
+_WORDS = {CircuitState.OPEN: "open", CircuitState.HALF_OPEN: "being probed"}
 _HEALTHY_FROM, _DEGRADED_FROM = 80, 40
 
 
@@ -80,6 +83,10 @@ def _complaints(vitals: Vitals) -> list[tuple[int, str]]:
             found.append((50, f"the circuit of its {name} is open"))
         elif state is CircuitState.HALF_OPEN:
             found.append((20, f"the circuit of its {name} is being probed"))
+    if vitals.unreached_registries:
+        found.append((15, f"it can't reach {', '.join(vitals.unreached_registries)} for images"))
+    if vitals.registry_circuit is not CircuitState.CLOSED:
+        found.append((10, f"the circuit of its registries is {_WORDS[vitals.registry_circuit]}"))
     if vitals.missed_pings:
         found.append(
             (20 * vitals.missed_pings, f"it has left the last {vitals.missed_pings} pings unanswered")

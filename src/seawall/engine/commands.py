@@ -22,10 +22,12 @@ from seawall.engine.fleet import Fleet
 from seawall.engine.policies import MAX_ATTEMPTS, MAX_TIMEOUT_SECONDS
 from seawall.engine.ports import Subscriber
 from seawall.engine.records import AgentRecord, CommandRecord
+from seawall.engine.secrets import SecretLost, Vault, marked, opened, sealed
 from seawall.engine.settlement import apply_result
 from seawall.engine.store import CommandStore, IdempotencyConflict
 from seawall.operations.operation import InvalidArguments, Operation, check_arguments
 from seawall.operations.registry import OPERATIONS
+from seawall.operations.secrets import secrets_of
 
 MAX_OPEN_PER_AGENT = 1_000
 _MAX_DEADLINE_SECONDS = 7 * 86_400.0
@@ -82,13 +84,16 @@ class Commands:
         guards: Guards[Slot],
         clock: Clock,
         emit: Subscriber,
+        vault: Vault | None = None,
     ) -> None:
+        """Without a `vault` no command with a secret is accepted."""
         self._store = store
         self._dispatcher = dispatcher
         self._fleet = fleet
         self._guards = guards
         self._clock = clock
         self._emit = emit
+        self._vault = vault
 
     async def accept(self, request: CommandRequest) -> CommandRecord:
         """Check and keep a command, then dispatch it; it is durable when this returns.
@@ -172,11 +177,17 @@ class Commands:
         Raises UnknownCommand, NotUnknown, and what `accept` raises.
         """
         record = await self._unknown(command_id)
+        arguments = record.arguments
+        if self._vault is not None:
+            try:
+                arguments = opened(record.operation, arguments, command_id, self._vault)
+            except SecretLost as error:
+                raise InvalidRequest(str(error)) from error
         return await self.accept(
             CommandRequest(
                 record.operation,
                 record.agent_id,
-                record.arguments,
+                arguments,
                 record.timeout_seconds or None,
                 record.max_attempts,
                 queue=record.queue,
@@ -203,6 +214,8 @@ class Commands:
             raise InvalidArguments(operation.name, ["it is followed as a stream, and is no command"])
         arguments = check_arguments(operation, request.arguments)
         policy = self._dispatcher.policies.of(operation)
+        if policy.mirror is not None:
+            arguments.setdefault("mirror", policy.mirror)
         default_timeout = policy.timeout_seconds + operation.grace_seconds(arguments)
         timeout = _within("timeout_seconds", request.timeout_seconds, default_timeout, MAX_TIMEOUT_SECONDS)
         attempts = request.max_attempts if request.max_attempts is not None else policy.retry.max_attempts
@@ -215,8 +228,14 @@ class Commands:
             raise InvalidRequest(
                 f"an idempotency key has between 1 and {_MAX_KEY_LENGTH} characters, not {len(key)}"
             )
+        command_id, asked = self._clock.new_id(), request.arguments
+        if self._vault is not None:
+            arguments = sealed(operation, arguments, command_id, self._vault)
+            asked = marked(operation, asked, self._vault)
+        elif secrets_of(operation) & set(arguments):
+            raise InvalidRequest(f"this controller has no key to keep the secrets of {operation.name} with")
         return CommandRecord(
-            command_id=self._clock.new_id(),
+            command_id=command_id,
             operation=operation.name,
             agent_id=agent.agent_id,
             agent=agent.name,
@@ -229,7 +248,7 @@ class Commands:
             queue=request.queue,
             requested_by=request.requested_by,
             idempotency_key=key,
-            fingerprint=fingerprint(request, agent.agent_id),
+            fingerprint=fingerprint(msgspec.structs.replace(request, arguments=asked), agent.agent_id),
         )
 
     async def _earlier(self, record: CommandRecord) -> CommandRecord | None:

@@ -11,6 +11,7 @@ from seawall.clock import Clock, wall_of
 from seawall.core.command import CommandState
 from seawall.core.events import CommandParked, RetryScheduled, SlotAwaited
 from seawall.engine.records import AttemptRecord, CommandRecord, DecisionRecord, TransitionRecord
+from seawall.engine.settlement import MIRROR
 
 STOPPED = {
     "attempts": "no attempt follows: all {max_attempts} have been made",
@@ -147,6 +148,9 @@ def _finished(record: CommandRecord) -> str:
 
 
 def _fallback(given: dict[str, object]) -> str:
+    if given.get("kind") == MIRROR:
+        why = f" ({given['error_code']}): {given.get('error')}" if given.get("error_code") else ""
+        return f"the mirror {given.get('mirror')} stood in for the image's registry, which could not be reached{why}"
     return (
         f"what the host had answered {_number(given, 'age_seconds'):.0f} s before (at {given.get('as_of')}) is given "
         "in its place, marked as stale: it may not be so any more, and the error stays"

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from msgspec import Struct
+import msgspec
+from msgspec import Struct, field
 
 from seawall.clock import Clock
 from seawall.core.command import Attempt, Command, Domain, Outcome
@@ -17,7 +18,10 @@ from seawall.core.pace import Pace
 from seawall.engine.drive import Slot
 from seawall.engine.ports import Subscriber
 from seawall.engine.records import AgentRecord
-from seawall.wire.messages import Origin
+from seawall.engine.secrets import SecretLost, Vault, opened
+from seawall.wire.messages import HostVitals, Origin
+
+_MOST_REGISTRIES, _LONGEST_NAME = 8, 255
 
 
 class LedgerResult(Struct, frozen=True):
@@ -37,6 +41,18 @@ class Signs(Struct):
     total_bytes: int = 0
     clock_offset_seconds: float | None = None
     longest_running_seconds: float = 0.0
+    unreached: list[str] = field(default_factory=list)
+    """The registries that it used lately and that didn't answer it."""
+
+    def take(self, vitals: HostVitals) -> bool:
+        """Note what an agent tells. Whether its registries were asked anew, and all of them answered."""
+        self.free_bytes, self.total_bytes = vitals.free_bytes, vitals.total_bytes
+        self.longest_running_seconds = vitals.longest_running_seconds
+        if not vitals.registries:
+            return False
+        told = list(vitals.registries.items())[:_MOST_REGISTRIES]
+        self.unreached = [name[:_LONGEST_NAME] for name, reached in told if not reached]
+        return not self.unreached
 
 
 class AgentListener(Protocol):
@@ -113,6 +129,8 @@ class Fleet:
     ) -> None:
         self.pace = pace
         """How fast what has waited for its agents goes out; None lets all of it go at once."""
+        self.vault: Vault | None = None
+        """Opens the secrets of commands when they are sent."""
         self._guards = guards
         self._clock = clock
         self._emit = emit
@@ -202,6 +220,13 @@ class Fleet:
                 f"Agent {command.agent_id} disconnected before the command could be sent",
                 circumstance=Circumstance.NOT_SENT,
             )
+        if self.vault is not None and not attempt.asks:
+            try:
+                arguments = opened(command.operation, command.arguments, command.command_id, self.vault)
+            except SecretLost as error:
+                return Outcome(CommandErrorCode.INVALID_ARGUMENT, str(error))
+            if arguments != command.arguments:
+                command = msgspec.structs.replace(command, arguments=arguments)
         return await session.exchange(command, attempt)
 
     async def connected(self, agent_id: str, until: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping
 from enum import Enum
 
@@ -17,6 +18,7 @@ from msgspec import Struct
 from seawall.core.command import Lane, SafetyClass
 from seawall.core.policy import PRESETS, Policy
 from seawall.core.retry import Jitter, RetryPolicy
+from seawall.operations.images import HOST_PATTERN
 from seawall.operations.operation import Operation
 from seawall.operations.registry import OPERATIONS
 from seawall.toml_document import TomlDocument
@@ -39,6 +41,7 @@ class Fallback(Enum):
 class OperationPolicy(Struct, frozen=True):
     """What holds for one operation. `timeout_seconds` is an attempt's, without the grace that a command asks for.
 
+    `mirror` is the registry that is asked where an image's own can't be reached; None for operations without that.
     `sources` says for each value which table, or which preset, it comes from.
     """
 
@@ -46,16 +49,22 @@ class OperationPolicy(Struct, frozen=True):
     timeout_seconds: float
     lane: Lane
     fallback: Fallback
+    mirror: str | None
     sources: dict[str, str]
 
 
 class Limit(Struct, frozen=True):
-    """What a value must be: of this kind, from `low` to `high`, or one of the `choices`."""
+    """What a value must be: of this kind, from `low` to `high`, one of the `choices`, or as `pattern` says.
+
+    `words` tell the pattern.
+    """
 
     kind: type
     low: float = -math.inf
     high: float = math.inf
     choices: tuple[str, ...] = ()
+    pattern: str | None = None
+    words: str = ""
 
 
 OPERATION_KEYS = {
@@ -67,6 +76,9 @@ OPERATION_KEYS = {
     "jitter": Limit(str, choices=tuple(jitter.value for jitter in Jitter)),
     "lane": Limit(str, choices=tuple(lane.value for lane in Lane)),
     "fallback": Limit(str, choices=tuple(fallback.value for fallback in Fallback)),
+    "mirror": Limit(
+        str, pattern=rf"none|{HOST_PATTERN}", words="none, or a registry such as mirror.example.com:5000"
+    ),
 }
 """What an operation's table may hold."""
 PLANE_KEYS: dict[str, dict[str, Limit]] = {
@@ -97,6 +109,7 @@ PLANE_KEYS: dict[str, dict[str, Limit]] = {
 }
 """The tables that are for the whole plane, and what they may hold."""
 _CLASSES = {safety.value: safety for safety in SafetyClass}
+_NO_MIRROR = "none"
 _RETRY_KEYS = ("max_attempts", "initial_delay", "max_delay", "backoff_multiplier", "jitter")
 
 Table = Mapping[str, object]
@@ -151,10 +164,11 @@ class Policies:
             "timeout_seconds": operation.timeout_seconds,
             "lane": operation.lane.value,
             "fallback": Fallback.NONE.value,
+            "mirror": _NO_MIRROR,
         }
         sources = dict.fromkeys(_RETRY_KEYS, self._preset_source)
         sources |= dict.fromkeys(("timeout_seconds", "lane"), "the operation's declaration")
-        sources["fallback"] = BUILT_IN
+        sources |= dict.fromkeys(("fallback", "mirror"), BUILT_IN)
         for layer in reversed(layers):
             for key, value in self._tables.get(layer, {}).items():
                 if layer == ("default",) and key in ("timeout_seconds", "lane") and key in sources:
@@ -164,11 +178,14 @@ class Policies:
         fallback = Fallback(values["fallback"])
         if fallback is Fallback.STALE and operation.changes:
             fallback = Fallback.NONE
+        mirrored = any(argument.name == "mirror" for argument in operation.arguments)
+        mirror = str(values["mirror"]) if mirrored and values["mirror"] != _NO_MIRROR else None
         return OperationPolicy(
             _retry(retry, {key: values[key] for key in _RETRY_KEYS}),
             float(str(values["timeout_seconds"])),
             Lane(values["lane"]),
             fallback,
+            mirror,
             sources,
         )
 
@@ -271,6 +288,9 @@ def _check_table(
 
 
 def _problem(limit: Limit, value: object) -> str | None:
+    if limit.pattern is not None:
+        fits = isinstance(value, str) and re.fullmatch(limit.pattern, value) is not None
+        return None if fits else f"must be {limit.words}"
     if limit.kind is str:
         return None if value in limit.choices else f"must be one of {', '.join(limit.choices)}"
     if limit.kind is bool:

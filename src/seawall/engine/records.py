@@ -8,6 +8,8 @@ import msgspec
 from msgspec import Struct, field
 
 from seawall.core.command import CommandState
+from seawall.operations.registry import OPERATIONS
+from seawall.operations.secrets import hidden
 
 
 class AttemptRecord(Struct):
@@ -180,6 +182,7 @@ def command_document(record: CommandRecord) -> dict[str, object]:
     """The record as the API and the CLI show it: plain values, times as RFC 3339, `retried` spelled out."""
     document: dict[str, object] = msgspec.to_builtins(record)
     del document["fingerprint"], document["recorded"]
+    document["arguments"] = hidden(OPERATIONS.get(record.operation), record.arguments)
     document["retried"] = record.retried
     document["safe_actions"] = record.safe_actions
     return document

@@ -21,6 +21,9 @@ from seawall.engine.store import CommandStore
 from seawall.engine.watermarks import Watermarks
 from seawall.operations.registry import OPERATIONS
 
+MIRROR = "mirror"
+"""The kind of fallback that is a mirror of an image's registry."""
+
 _IMPORTED = "(imported from the agent's ledger)"
 
 
@@ -151,6 +154,12 @@ class Settlement:
             self._bus.publish(Notice("imported", agent_id, record.command_id, command_document(record)))
 
 
+def stand_in(response: object) -> dict[str, object] | None:
+    """What a host did in place of what it should, as its response says: another registry asked for an image."""
+    told = response.get("fallback") if isinstance(response, dict) else None
+    return told if isinstance(told, dict) and told.get("kind") == MIRROR else None
+
+
 def result_of(record: CommandRecord, outcome: Outcome, now: float) -> CommandResult:
     """The result that an outcome makes of a command which nothing drives."""
     operation = OPERATIONS.get(record.operation)
@@ -175,6 +184,7 @@ def apply_result(record: CommandRecord, result: CommandResult, finished_at: date
     record.error_code = result.error_code.value if result.error_code is not None else None
     record.error = result.error
     record.response = result.response
+    record.fallback = stand_in(result.response)
     record.evidence = result.evidence if record.state is CommandState.UNKNOWN else None
     record.total_attempts = len(record.attempts)
     record.duration_seconds = result.duration_seconds

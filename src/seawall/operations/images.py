@@ -12,9 +12,11 @@ from seawall.operations.operation import Argument, Lane, Operation, Role
 MOST_PRUNED = 500
 """Images that one command removes at most."""
 
+HOST_PATTERN = r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?"
+"""A registry: its name or address, with a port if need be."""
+
 _REFERENCE_PATTERN = r"[a-zA-Z0-9\[][a-zA-Z0-9_.:/@+\[\]-]*"
 _ID = re.compile(r"sha256:[0-9a-f]{4,64}|[0-9a-f]{4,64}")
-_HOST_PATTERN = r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?"
 
 _IMAGE = Argument(
     "image",
@@ -135,7 +137,7 @@ IMAGE_PULL = Operation(
             str,
             "a registry such as mirror.example.com:5000 that is asked where the image's own can't be reached",
             max_length=255,
-            pattern=_HOST_PATTERN,
+            pattern=HOST_PATTERN,
         ),
     ),
     lane=Lane.BULK,

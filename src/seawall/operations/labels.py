@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from seawall.operations.container_spec import OWN_LABELS
 from seawall.operations.operation import Argument
-
-COMMAND_LABEL = "seawall.command_id"
-"""On what an agent has created: the id of the command that it was created for."""
-
-_OURS = "seawall."
 
 LABELS = Argument(
     "labels",
@@ -24,8 +20,8 @@ LABELS = Argument(
 def label_problems(arguments: Mapping[str, object]) -> list[str]:
     """Labels that only the agent may give: it knows by them what it has created."""
     labels = arguments.get("labels")
-    taken = [name for name in labels if name.startswith(_OURS)] if isinstance(labels, Mapping) else []
+    taken = [name for name in labels if name.startswith(OWN_LABELS)] if isinstance(labels, Mapping) else []
     return [
-        f"argument 'labels' has the name {name!r}: what begins with {_OURS!r} is the agent's"
+        f"argument 'labels' has the name {name!r}: what begins with {OWN_LABELS!r} is the agent's"
         for name in taken
     ]

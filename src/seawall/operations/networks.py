@@ -181,7 +181,6 @@ NETWORK_DISCONNECT = Operation(
     "Disconnect a container from a network; fine if it isn't connected.",
     SafetyClass.VERIFIABLE,
     (_NETWORK, _CONTAINER),
-    lane=Lane.CONTROL,
     container="container",
 )
 NETWORK_PRUNE_PLAN = Operation(

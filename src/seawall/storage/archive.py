@@ -21,11 +21,13 @@ from seawall.storage.directory import DATABASE_FILE
 
 FORMAT = 1
 AUTHORITY_DIRECTORY = "authority"
+VAULT_KEY = "secrets.key"
+"""Opens what is sealed in the database."""
 CA_KEY, CA_CERTIFICATE = f"{AUTHORITY_DIRECTORY}/ca.key", f"{AUTHORITY_DIRECTORY}/ca.pem"
 SERVER_KEY, SERVER_CERTIFICATE = f"{AUTHORITY_DIRECTORY}/server.key", f"{AUTHORITY_DIRECTORY}/server.pem"
 REQUIRED = (CA_KEY, CA_CERTIFICATE, DATABASE_FILE)
 """What no backup is without."""
-OPTIONAL = (SERVER_KEY, SERVER_CERTIFICATE, "admin.token", "seawall.toml")
+OPTIONAL = (SERVER_KEY, SERVER_CERTIFICATE, VAULT_KEY, "admin.token", "seawall.toml")
 """What a controller can make again, or needn't have."""
 LARGEST_SMALL_BYTES = 64 * 1024
 """How large any member but the database may be."""

@@ -93,7 +93,7 @@ class Started(Struct, frozen=True, tag="started"):
     sequence: int
 
 
-class Progress(Struct, frozen=True, tag="progress"):
+class Progress(Struct, frozen=True, tag="progress", omit_defaults=True):
     """Agent: the work moves. `text` is for people, `detail` the same for programs: the last one says it all."""
 
     correlation_id: str
@@ -223,16 +223,18 @@ class Ping(Struct, frozen=True, tag="ping"):
     epoch: int = 0
 
 
-class HostVitals(Struct, frozen=True):
+class HostVitals(Struct, frozen=True, omit_defaults=True):
     """How the host is: its time of day, RFC 3339, and the space on the disk of its containers, 0 in all if unknown.
 
-    `longest_running_seconds` is for how long the oldest work under way has shown no progress.
+    `longest_running_seconds` is for how long the oldest work under way has shown no progress. `registries` says of
+    those that were used lately whether they answered; it is empty where nothing new is known.
     """
 
     now: str
     free_bytes: int = 0
     total_bytes: int = 0
     longest_running_seconds: float = 0.0
+    registries: dict[str, bool] = field(default_factory=dict)
 
 
 class Pong(Struct, frozen=True, tag="pong"):

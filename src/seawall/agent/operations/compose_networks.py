@@ -65,6 +65,8 @@ def networks_of(
         host["PortBindings"] = bindings
         config["ExposedPorts"] = {port: {} for port in bindings}
     if settings.get("network_mode"):
+        if settings.get("networks"):
+            raise ModelRefused(f"{where}: `network_mode` and `networks` can't both be there")
         return config, host, {}
     given = settings.get("networks") or {"default": None}
     joined = list(given) if isinstance(given, list | dict) else []

@@ -71,8 +71,9 @@ def key_of(project: str) -> str:
 
 
 def environment_of(arguments: Arguments) -> dict[str, str]:
-    """The values of the variables."""
-    return msgspec.convert(arguments.get("environment") or {}, dict[str, str])
+    """The values of the variables, as far as they are known: secrets may be gone from a record."""
+    given = arguments.get("environment")
+    return msgspec.convert(given, dict[str, str]) if isinstance(given, dict) else {}
 
 
 def names_of(arguments: Arguments, name: str) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seawall.agent.operations.runner import section
+from seawall.agent.operations.saga import StepFailed
 from seawall.agent.operations.snapshot import snapshot_of
-from seawall.agent.saga import StepFailed
 
 _LONGEST_WORDS = 200
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from seawall.agent.docker import Docker, DockerFailure
 from seawall.agent.docker.images import RegistryCredentials
+from seawall.agent.local_policy import judge_image
 from seawall.agent.operations.image_progress import Layers
 from seawall.agent.operations.image_records import (
     NOT_FOUND,
@@ -23,7 +24,7 @@ from seawall.agent.operations.image_records import (
     repository_of,
     tags_of,
 )
-from seawall.agent.operations.runner import Arguments, Execution, Target, argument, section, target_of
+from seawall.agent.operations.runner import Arguments, Execution, Target, argument, permit, section, target_of
 from seawall.agent.operations.verification import (
     Doubt,
     Finding,
@@ -72,6 +73,9 @@ async def resolve_pull(docker: Docker, arguments: Arguments, timeout_seconds: fl
 async def image_pull(execution: Execution) -> object:
     """See `operations.images.IMAGE_PULL`."""
     target, wanted = target_of(execution), _wanted(execution.arguments)
+    # What a mirror gives may be what nobody at the image's own registry has ever seen.
+    for each in (wanted, _mirrored(wanted, execution.arguments)):
+        permit(judge_image(execution.policy, each.full) if each is not None else None)
     source = parse_reference(argument(target.record, "pinned", str))
     mirrored = _mirrored(source, execution.arguments)
     fallback = section(target.record, "fallback") or None
@@ -135,6 +139,7 @@ async def resolve_push(docker: Docker, arguments: Arguments, timeout_seconds: fl
 async def image_push(execution: Execution) -> object:
     """See `operations.images.IMAGE_PUSH`."""
     target, reference = target_of(execution), _wanted(execution.arguments)
+    permit(judge_image(execution.policy, reference.full))
     now = await look(execution.docker, reference.familiar, execution.timeout_seconds)
     if now is None or id_of(now) != target.object_id:
         raise refused(

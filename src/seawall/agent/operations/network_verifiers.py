@@ -22,7 +22,7 @@ from seawall.agent.operations.verification import (
     Verdict,
     Verifier,
 )
-from seawall.operations.labels import COMMAND_LABEL
+from seawall.operations.container_spec import COMMAND_LABEL
 
 _NOT_FOUND = 404
 

@@ -22,7 +22,7 @@ from seawall.agent.operations.runner import (
     target_of,
 )
 from seawall.core.errors import Circumstance, CommandErrorCode
-from seawall.operations.labels import COMMAND_LABEL
+from seawall.operations.container_spec import COMMAND_LABEL
 from seawall.operations.networks import PREDEFINED
 
 _NOT_FOUND, _CONFLICT = 404, 409

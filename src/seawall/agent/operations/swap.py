@@ -14,9 +14,9 @@ from seawall.agent.operations.health import is_well, last_check
 from seawall.agent.operations.image_records import look
 from seawall.agent.operations.replacement import COMMAND_LABEL, REPLACES_LABEL, Replacement, replacement_of
 from seawall.agent.operations.runner import Execution, Target, argument, clock_of, section
+from seawall.agent.operations.saga import Ending, Saga, Step, StepFailed, in_doubt, run_saga
 from seawall.agent.operations.snapshot import Snapshot, snapshot_of
 from seawall.agent.operations.verification import Record
-from seawall.agent.saga import Ending, Saga, Step, StepFailed, in_doubt, run_saga
 from seawall.core.errors import Circumstance, CommandErrorCode
 
 CALL_SECONDS = 60.0

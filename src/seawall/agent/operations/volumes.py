@@ -19,7 +19,7 @@ from seawall.agent.operations.runner import (
     target_of,
 )
 from seawall.core.errors import Circumstance, CommandErrorCode
-from seawall.operations.labels import COMMAND_LABEL
+from seawall.operations.container_spec import COMMAND_LABEL
 
 _NOT_FOUND, _CONFLICT, _SERVER_ERROR = 404, 409, 500
 

@@ -11,6 +11,7 @@ from typing import Unpack
 from seawall.client.delivery import Delivery, On
 from seawall.client.operations.group import Group
 from seawall.client.results import Results
+from seawall.client.streams import Stream
 
 
 class Containers(Group):
@@ -726,3 +727,98 @@ class Containers(Group):
             },
             delivery,
         )
+
+    def stream_logs(
+        self,
+        container: str,
+        *,
+        on: str,
+        tail: int = 100,
+        timestamps: bool = False,
+        follow: bool = False,
+        whole: bool = False,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Stream:
+        """The end of a container's log, as a stream of the one host `on`: see `Stream`.
+
+        - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
+          digit
+        - `tail`: how many lines
+        - `timestamps`: put the time before each line
+        - `follow`: go on with what is written from now on
+        - `whole`: from the beginning, whatever `tail` says
+        - `since`: only what was written after this time, in seconds since 1970
+        - `until`: only what was written before this time, in seconds since 1970
+        """
+        return self._stream(
+            "container_logs",
+            on,
+            {
+                "container": container,
+                "tail": tail,
+                "timestamps": timestamps,
+                "follow": follow,
+                "whole": whole,
+                "since": since,
+                "until": until,
+            },
+        )
+
+    def stream_stats(self, container: str, *, on: str) -> Stream:
+        """What a container uses now, as a stream of the one host `on`: see `Stream`.
+
+        - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
+          digit
+        """
+        return self._stream("container_stats", on, {"container": container})
+
+    def stream_exec(
+        self,
+        container: str,
+        command: Sequence[str],
+        *,
+        on: str,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        working_dir: str | None = None,
+        privileged: bool = False,
+        interactive: bool = False,
+        tty: bool = False,
+    ) -> Stream:
+        """Run a command in a running container to its end; its exit code and what it wrote, as a stream of the
+        one host `on`: see `Stream`.
+
+        - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
+          digit
+        - `command`: the program and its arguments
+        - `env`: environment variables
+        - `user`: the user, or user:group, that runs it
+        - `working_dir`: the directory it starts in
+        - `privileged`: give it the whole host
+        - `interactive`: let it have the input of who calls
+        - `tty`: give it a terminal
+        """
+        return self._stream(
+            "container_exec",
+            on,
+            {
+                "container": container,
+                "command": command,
+                "env": env,
+                "user": user,
+                "working_dir": working_dir,
+                "privileged": privileged,
+                "interactive": interactive,
+                "tty": tty,
+            },
+        )
+
+    def stream_copy_out(self, container: str, path: str, *, on: str) -> Stream:
+        """A file or directory of a container, as a tar archive, as a stream of the one host `on`: see `Stream`.
+
+        - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
+          digit
+        - `path`: where it lies in the container, from its root on
+        """
+        return self._stream("container_copy_out", on, {"container": container, "path": path})

@@ -6,13 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from seawall.client.delivery import Delivery, On
 from seawall.client.results import Results
+from seawall.client.streams import Stream
 
 Perform = Callable[[str, On, Mapping[str, object], Delivery], Awaitable[Results]]
 """Has an operation done: its name, where, its arguments, and how."""
+
+OpenStream = Callable[[str, str, Mapping[str, object]], Stream]
+"""Makes a stream of an operation: its name, the host, its arguments."""
 
 
 class Group:
     """The operations of one noun."""
 
-    def __init__(self, perform: Perform) -> None:
+    def __init__(self, perform: Perform, stream: OpenStream) -> None:
         self._perform = perform
+        self._stream = stream

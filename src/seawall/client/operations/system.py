@@ -10,6 +10,7 @@ from typing import Unpack
 from seawall.client.delivery import Delivery, On
 from seawall.client.operations.group import Group
 from seawall.client.results import Results
+from seawall.client.streams import Stream
 
 
 class System(Group):
@@ -30,3 +31,8 @@ class System(Group):
     async def df(self, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
         """What takes the host's disk space: images, containers, volumes and the build cache."""
         return await self._perform("system_df", on, {}, delivery)
+
+    def stream_events(self, *, on: str) -> Stream:
+        """What happens in the Docker Engine from now on, after a list of how its containers are, as a stream of
+        the one host `on`: see `Stream`."""
+        return self._stream("system_events", on, {})

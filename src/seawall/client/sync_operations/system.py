@@ -10,6 +10,7 @@ from typing import Unpack
 from seawall.client.delivery import Delivery, On
 from seawall.client.results import Results
 from seawall.client.sync_operations.group import Group
+from seawall.client.sync_streams import SyncStream
 
 
 class SyncSystem(Group):
@@ -30,3 +31,8 @@ class SyncSystem(Group):
     def df(self, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
         """What takes the host's disk space: images, containers, volumes and the build cache."""
         return self._perform("system_df", on, {}, delivery)
+
+    def stream_events(self, *, on: str) -> SyncStream:
+        """What happens in the Docker Engine from now on, after a list of how its containers are, as a stream of
+        the one host `on`: see `SyncStream`."""
+        return self._stream("system_events", on, {})

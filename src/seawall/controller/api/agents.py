@@ -118,5 +118,7 @@ def health_of(services: Services, agent_id: str) -> Health:
             state_of(services, agent_id, Domain.AGENT),
             state_of(services, agent_id, Domain.DOCKER),
             services.commands.unknown_count(agent_id),
+            state_of(services, agent_id, Domain.REGISTRY),
+            tuple(signs.unreached),
         )
     )

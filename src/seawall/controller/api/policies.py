@@ -60,6 +60,7 @@ def policy_document(policies: Policies) -> dict[str, object]:
             "jitter": policy.retry.jitter,
             "lane": policy.lane,
             "fallback": policy.fallback,
+            "mirror": policy.mirror or "none",
         }
         operations[name] = {
             key: {"value": msgspec.to_builtins(value), "source": policy.sources[key]}

@@ -160,14 +160,18 @@ class FakeContainers(FakeInsights, FakeImages, FakeNetworks, FakeVolumes):
         """See `Containers.container_restart`."""
 
         async def restart(work: Work, found: FakeContainer) -> None:
-            await self._stop(work, found, grace_seconds)
-            await self._sleep(work.latency.effect)
+            # In between it stays, even if it removes itself otherwise.
+            removes_itself, found.removes_itself = found.removes_itself, False
             try:
+                await self._stop(work, found, grace_seconds)
+                await self._sleep(work.latency.effect)
                 await self._start(work, found)
             except DockerFailure as failure:
                 raise faults.refused_with_doubt(
                     _ERROR, f"Cannot restart container {container}: {failure.message}"
                 ) from failure
+            finally:
+                found.removes_itself = removes_itself
 
         await self._change_one("container_restart", container, restart, grace_seconds + timeout_seconds)
 
