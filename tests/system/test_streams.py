@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -219,3 +221,25 @@ async def lines_of(stream: Stream) -> AsyncIterator[dict[str, Any]]:
         *whole, rest = (rest + data).split(b"\n")
         for line in whole:
             yield json.loads(line)
+
+
+async def test_files_are_copied_out_of_a_container(docker_engine: Engine, tmp_path: Path) -> None:
+    await asyncio.to_thread(
+        docker_engine.run_container,
+        "web",
+        ["sh", "-c", "printf '%0999d\\n' $(seq 1 5000) > /notes; sleep 600"],
+    )
+    async with faulty_plane(tmp_path, 1, AioDocker(docker_engine.host)) as plane, asyncio.timeout(60):
+        port = urlsplit(plane.connection.url).port or 0
+        content = b""
+        while len(content) < 5_000_000:
+            packed = b""
+            async with stream_of(plane, port, "container_copy_out", container="web", path="/notes") as stream:
+                async for data in stream:
+                    packed += data
+            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+                file = archive.extractfile("notes")
+                assert file is not None
+                content = file.read()
+    assert content == numbered(5000)
+    assert stream.response == {"bytes": len(packed)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from seawall.cli import arguments
 from seawall.cli.delivery import command
 from seawall.cli.fanout import Work
 from seawall.cli.moments import moment
-from seawall.operations.containers import CONTAINER_EXEC, CONTAINER_STATS
+from seawall.operations.containers import CONTAINER_COPY_OUT, CONTAINER_EXEC, CONTAINER_STATS
 from seawall.operations.system import SYSTEM_EVENTS
 
 _Container = Annotated[str, typer.Argument(metavar="CONTAINER", help="The container's name or id.")]
@@ -84,6 +85,27 @@ def add_stats(app: typer.Typer) -> None:
         [*arguments.parameters(CONTAINER_STATS), _flag("live", None, "A line each second, of one host.")]
     )
     command(app, "stats")(work)
+
+
+def add_copy_out(app: typer.Typer) -> None:
+    """Add the command to the group of the noun."""
+
+    def work(into: Path, **given: object) -> Work:
+        return Work(
+            CONTAINER_COPY_OUT.name, arguments.read(CONTAINER_COPY_OUT, given), stream=True, into=into
+        )
+
+    work.__doc__ = "Copy a file or directory out of a container, of one host, into a directory here."
+    into = typer.Option("--into", metavar="DIRECTORY", help="The directory here; it has to be there.")
+    vars(work)["__signature__"] = inspect.Signature(
+        [
+            *arguments.parameters(CONTAINER_COPY_OUT),
+            inspect.Parameter(
+                "into", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[Path, into], default=Path()
+            ),
+        ]
+    )
+    command(app, "copy-out")(work)
 
 
 def add_events(app: typer.Typer) -> None:

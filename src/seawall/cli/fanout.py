@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -41,6 +42,8 @@ class Work(Struct, frozen=True):
     instead_of: str | None = None
     plan: Plan | None = None
     stream: bool = False
+    into: Path | None = None
+    """Where the archive that the stream is goes, unpacked."""
     by_host: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def on(self, host: Agent) -> dict[str, object]:

@@ -49,6 +49,7 @@ app.add_typer(agent.app, name="agent")
 # Commands that take more than a declaration says.
 _HANDWRITTEN = {
     "compose_up": compose.add_up,
+    "container_copy_out": container.add_copy_out,
     "container_exec": container.add_exec,
     "container_logs": container.add_logs,
     "container_stats": container.add_stats,

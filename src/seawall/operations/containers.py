@@ -264,6 +264,27 @@ CONTAINER_EXEC = Operation(
     stream=StreamKind.DUPLEX,
     check=lambda arguments: [] if arguments["command"] else ["argument 'command' is empty: name a program"],
 )
+CONTAINER_COPY_OUT = Operation(
+    "container_copy_out",
+    "A file or directory of a container, as a tar archive.",
+    SafetyClass.SAFE_READ,
+    (
+        _CONTAINER,
+        Argument(
+            "path",
+            str,
+            "where it lies in the container, from its root on",
+            required=True,
+            max_length=4096,
+            pattern=r"/[^\x00]*",
+            positional=True,
+        ),
+    ),
+    role=Role.VIEWER,
+    stream=StreamKind.READ,
+    command=False,
+)
+
 OPERATIONS = (
     CONTAINER_LIST,
     CONTAINER_INSPECT,
@@ -282,5 +303,6 @@ OPERATIONS = (
     CONTAINER_STATS,
     CONTAINER_DIFF,
     CONTAINER_EXEC,
+    CONTAINER_COPY_OUT,
     *container_creation.OPERATIONS,
 )

@@ -33,6 +33,11 @@ class Streams(Protocol):
     ) -> AbstractAsyncContextManager[AsyncGenerator[bytes]]:
         """A line of JSON a second on what the container uses."""
 
+    def container_archive(
+        self, container: str, *, path: str, timeout_seconds: float
+    ) -> AbstractAsyncContextManager[AsyncGenerator[bytes]]:
+        """A file or directory of the container as a tar archive, named by the path's last part."""
+
     def system_events(self, *, timeout_seconds: float) -> AbstractAsyncContextManager[AsyncGenerator[bytes]]:
         """A line of JSON for each thing that happens in the Engine from now on."""
 
@@ -75,6 +80,17 @@ class AioStreams(AioEngine):
             self.request(f"tell what container {container} uses", "container", container),
             f"containers/{container}/stats",
             params={"stream": True},
+            timeout_seconds=timeout_seconds,
+        )
+
+    def container_archive(
+        self, container: str, *, path: str, timeout_seconds: float
+    ) -> AbstractAsyncContextManager[AsyncGenerator[bytes]]:
+        """See `Streams.container_archive`."""
+        return self.stream(
+            self.request(f"copy {path} out of container {container}", "container", container),
+            f"containers/{container}/archive",
+            params={"path": path},
             timeout_seconds=timeout_seconds,
         )
 

@@ -21,7 +21,13 @@ from seawall.agent.operations import (
 )
 from seawall.agent.operations.runner import Resolver, Runner
 from seawall.agent.operations.shells import container_exec
-from seawall.agent.operations.streaming import Streamer, container_logs, container_stats, system_events
+from seawall.agent.operations.streaming import (
+    Streamer,
+    container_copy_out,
+    container_logs,
+    container_stats,
+    system_events,
+)
 from seawall.agent.operations.verification import Verifier
 
 RUNNERS: dict[str, Runner] = {
@@ -40,6 +46,7 @@ RUNNERS: dict[str, Runner] = {
 STREAMERS: dict[str, Streamer] = {
     "container_logs": container_logs,
     "container_stats": container_stats,
+    "container_copy_out": container_copy_out,
     "container_exec": container_exec,
     "system_events": system_events,
 }

@@ -80,6 +80,17 @@ async def container_stats(work: StreamWork) -> object:
     return None
 
 
+async def container_copy_out(work: StreamWork) -> object:
+    """A file or directory of a container as a tar archive; the response has the archive's size."""
+    container, path = argument(work.arguments, "container", str), argument(work.arguments, "path", str)
+    size = 0
+    async with work.docker.container_archive(container, path=path, timeout_seconds=BEGIN_SECONDS) as pieces:
+        async for piece in pieces:
+            size += len(piece)
+            await work.write(piece)
+    return {"bytes": size}
+
+
 async def system_events(work: StreamWork) -> object:
     """What happens in the Engine, a line each; the first line is how things were when it began to listen."""
     docker = work.docker

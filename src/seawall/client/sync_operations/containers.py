@@ -809,3 +809,13 @@ class SyncContainers(Group):
                 "tty": tty,
             },
         )
+
+    def stream_copy_out(self, container: str, path: str, *, on: str) -> SyncStream:
+        """A file or directory of a container, as a tar archive, as a stream of the one host `on`: see
+        `SyncStream`.
+
+        - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
+          digit
+        - `path`: where it lies in the container, from its root on
+        """
+        return self._stream("container_copy_out", on, {"container": container, "path": path})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
+import tarfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -55,6 +57,27 @@ class FakeStreams(FakeAttachments):
             yield content
         finally:
             await content.aclose()
+
+    @asynccontextmanager
+    async def container_archive(
+        self, container: str, *, path: str, timeout_seconds: float
+    ) -> AsyncIterator[AsyncGenerator[bytes]]:
+        """See `Streams.container_archive`: one file, which holds its own path."""
+        _ = await self._look("container_archive", lambda: self._find(container), timeout_seconds)
+
+        async def archive() -> AsyncGenerator[bytes]:
+            packed, content = io.BytesIO(), path.encode()
+            with tarfile.open(fileobj=packed, mode="w") as tar:
+                member = tarfile.TarInfo(path.rstrip("/").rpartition("/")[2] or "root")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+            yield packed.getvalue()
+
+        pieces = archive()
+        try:
+            yield pieces
+        finally:
+            await pieces.aclose()
 
     @asynccontextmanager
     async def system_events(self, *, timeout_seconds: float) -> AsyncIterator[AsyncGenerator[bytes]]:
