@@ -81,10 +81,16 @@ class SimulatedDocker(FakeDocker):
                 self._outsider(found)
 
     async def _serve(
-        self, work: Work, do: Callable[[Work], Awaitable[Any]], fault: Fault | None, timeout_seconds: float
+        self,
+        work: Work,
+        do: Callable[[Work], Awaitable[Any]],
+        fault: Fault | None,
+        timeout_seconds: float,
+        *,
+        changes: bool,
     ) -> Any:
         # The daemon's work goes on when the agent's process is gone.
-        serving = self._node.start(super()._serve(work, do, fault, timeout_seconds))
+        serving = self._node.start(super()._serve(work, do, fault, timeout_seconds, changes=changes))
         serving.add_done_callback(_look_away)
         self._node.loop.call_later(_NOTICED_SECONDS, self._note_slow, serving)
         return await asyncio.shield(serving)
