@@ -47,6 +47,7 @@ soak: export SEAWALL_POWER_LOSSES ?= 200000
 soak: export SEAWALL_KILLS ?= 2000
 soak: export SEAWALL_DOCKER_FAULTS ?= 300
 soak: export SEAWALL_SEQUENCES ?= 5000
+soak: export SEAWALL_UPDATE_STEPS ?= 10
 soak: export SEAWALL_GATE_SEEDS ?= 1000
 soak: export SEAWALL_LEAK_COMMANDS ?= 1000000
 soak: setup ## The tests of delivery and of the gates ten times as often and more; takes hours, ends with its figures
