@@ -51,7 +51,7 @@ soak: export SEAWALL_UPDATE_STEPS ?= 10
 soak: export SEAWALL_GATE_SEEDS ?= 1000
 soak: export SEAWALL_LEAK_COMMANDS ?= 1000000
 soak: setup ## The tests of delivery and of the gates ten times as often and more; takes hours, ends with its figures
-	$(BIN)/pytest -n auto --timeout=86400 tests/simulation tests/simulator tests/chaos tests/engine/test_leaks.py $(SOAK_ARGS)
+	$(BIN)/pytest -n auto --timeout=86400 tests/simulation tests/simulator tests/chaos tests/engine/test_leaks.py tests/system/test_projections.py $(SOAK_ARGS)
 
 mutants: setup ## Small errors put into the core one by one: its tests notice nine of ten, or it fails; takes minutes
 	$(BIN)/python scripts/mutants.py $(MUTANTS_ARGS)
