@@ -94,6 +94,8 @@ def judged(engine: Engine, name: str, old_id: str, found: dict[str, object]) -> 
         return f"its restart policy is {policy}"
     is_new = record_now["Id"] != old_id and config["Image"] == NEW
     is_old = record_now["Id"] == old_id and config["Image"] == IMAGE
+    if found["error_code"] == "permission_denied":
+        return f"nothing was tried: {found['error']}"
     if found["state"] == "SUCCEEDED" and is_new:
         return None
     return (

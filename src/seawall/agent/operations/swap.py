@@ -135,7 +135,15 @@ class Swap:
     async def replacement(self, record: Record) -> Replacement:
         """What the new container is made of. Raises DockerFailure."""
         image = await self._image_of(record)
-        return replacement_of(record, image, self._reference, self._execution.command_id)
+        made = replacement_of(record, image, self._reference, self._execution.command_id)
+        host = section(made.spec, "HostConfig")
+        if host.get("CgroupnsMode") == "host":
+            info = await self._docker.info(timeout_seconds=self._seconds)
+            if str(info.get("CgroupVersion")) == "1":
+                # There it is what every container has that asks for nothing, so nobody asked for it.
+                spec = {**made.spec, "HostConfig": {**host, "CgroupnsMode": ""}}
+                return msgspec.structs.replace(made, spec=spec)
+        return made
 
     async def _connect(self) -> None:
         record = await self._new()
