@@ -21,6 +21,7 @@ from seawall.clock import SystemClock
 from seawall.controller.app import Controller, Running, StartFailed, main, run_controller
 from seawall.controller.authority import CertificateAuthority
 from seawall.controller.settings import Address, ControllerSettings
+from seawall.controller.vault import KeyVault
 from seawall.engine.store import StoreFailed
 from seawall.storage.sqlite import SqliteStore
 
@@ -132,7 +133,12 @@ async def test_a_store_that_fails_ends_the_controller(tmp_path: Path) -> None:
     )
     authority = CertificateAuthority.open(tmp_path / "authority", clock.wall())
     controller = Controller(
-        settings_for(tmp_path), clock, store, await store.controller_identity(), authority
+        settings_for(tmp_path),
+        clock,
+        store,
+        await store.controller_identity(),
+        authority,
+        KeyVault.of(tmp_path),
     )
     running = await controller.start()
     life = asyncio.create_task(controller.run(asyncio.Event(), failure))
