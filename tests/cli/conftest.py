@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,3 +67,11 @@ def controller(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Controll
         monkeypatch.setenv("SEAWALL_URL", double.url)
         monkeypatch.setenv("SEAWALL_TOKEN", TOKEN)
         yield double
+
+
+@pytest.fixture
+def _ctrl_c_works() -> Iterator[None]:
+    """A run in the background is started deaf to Ctrl-C, and a call of the CLI would be as well."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -417,6 +417,7 @@ def test_every_verb_asks_for_its_operation(
     assert (body["operation"], body["arguments"]) == (operation, arguments)
 
 
+@pytest.mark.usefixtures("_ctrl_c_works")
 def test_ctrl_c_asks_for_the_end_and_says_what_became_of_it(
     seawall: Seawall, controller: ControllerDouble
 ) -> None:
@@ -429,6 +430,7 @@ def test_ctrl_c_asks_for_the_end_and_says_what_became_of_it(
     assert "Traceback" not in call.err
 
 
+@pytest.mark.usefixtures("_ctrl_c_works")
 def test_ctrl_c_says_that_a_command_goes_on_which_cannot_be_cancelled(
     seawall: Seawall, controller: ControllerDouble
 ) -> None:
