@@ -80,7 +80,8 @@ def _create(operation: str) -> Maker:
             arguments["labels"] = {"tier": dice.choice(["front", "back"])}
         if dice.random() < 0.3:
             arguments["restart"] = dice.choice(["always", "unless-stopped", "on-failure:3", "no"])
-        if dice.random() < 0.2:
+        if dice.random() < 0.2 and arguments.get("restart", "no") != "no":
+            # Refused. Where it isn't, Docker's removal races with the next step, and either may win.
             arguments["auto_remove"] = True
         if dice.random() < 0.3:
             arguments["memory"] = dice.choice(["32m", "64m"])
