@@ -18,7 +18,7 @@ from tests.system.plane import Plane, plane_in, until
 
 PAGE = Path(__file__).parents[2] / "docs" / "quickstart.md"
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(240, func_only=True)
 
 
 @dataclass(frozen=True)

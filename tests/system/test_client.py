@@ -14,7 +14,7 @@ from seawall.core.command import CommandState
 from tests.system.engine import IMAGE, Engine
 from tests.system.plane import Plane, plane_in
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.docker]
+pytestmark = [pytest.mark.timeout(240, func_only=True), pytest.mark.docker]
 
 COUNT = ["sh", "-c", "for n in 1 2 3; do echo $n; done"]
 
