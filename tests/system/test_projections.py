@@ -17,7 +17,7 @@ from tests.testing.projections import clean_up, differences
 
 SEQUENCES = int(os.environ.get("SEAWALL_SEQUENCES", "500"))
 SEED = int(os.environ.get("SEAWALL_SEED", random.Random().randrange(1 << 30)))
-AT_ONCE = 8
+AT_ONCE = 4
 SHOWN = 5
 
 pytestmark = [pytest.mark.docker, pytest.mark.asyncio, pytest.mark.timeout(900, func_only=True)]
