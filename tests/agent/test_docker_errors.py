@@ -9,11 +9,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from seawall.agent.docker import LOG_LIMIT_BYTES, AioDocker, DockerAddressError, DockerFailure, docker_address
 from seawall.core.errors import Circumstance, CommandErrorCode
@@ -21,7 +20,6 @@ from tests.agent.engine_double import (
     EngineDouble,
     breaks_before_the_answer,
     breaks_in_mid_answer,
-    engine_double,
     frame,
     gives,
     hangs,
@@ -61,21 +59,6 @@ CHANGES: dict[str, Call] = {
         "web", force=True, volumes=True, timeout_seconds=5
     ),
 }
-
-
-@pytest_asyncio.fixture
-async def double(tmp_path: Path) -> AsyncIterator[EngineDouble]:
-    # A socket's path has to be short, which a test's own temporary folder is not.
-    with tempfile.TemporaryDirectory(prefix="seawall-") as folder:
-        async with engine_double(Path(folder) / "docker.sock") as engine:
-            yield engine
-
-
-@pytest_asyncio.fixture
-async def docker(double: EngineDouble) -> AsyncIterator[AioDocker]:
-    client = AioDocker(double.address)
-    yield client
-    await client.close()
 
 
 async def failure_of(call: Awaitable[object]) -> DockerFailure:

@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
 
 from seawall.agent.docker import AioDocker, DockerFailure
 from seawall.agent.docker.images import RegistryCredentials
 from seawall.core.errors import CircuitVerdict, Circumstance, CommandErrorCode, verdict
-from tests.agent.engine_double import EngineDouble, Handler, engine_double, gives, hangs, says
+from tests.agent.engine_double import EngineDouble, Handler, gives, hangs, says
 
 pytestmark = pytest.mark.asyncio
 
 REFERENCE = "registry.test/app:1"
 PULL, LOOK, AUTH = "POST /images/create", "GET /distribution/registry.test/app:1/json", "POST /auth"
-
-
-@pytest_asyncio.fixture
-async def double() -> AsyncIterator[EngineDouble]:
-    with tempfile.TemporaryDirectory(prefix="seawall-") as folder:
-        async with engine_double(Path(folder) / "docker.sock") as engine:
-            yield engine
-
-
-@pytest_asyncio.fixture
-async def docker(double: EngineDouble) -> AsyncIterator[AioDocker]:
-    client = AioDocker(double.address)
-    yield client
-    await client.close()
 
 
 def tells(*events: object, end: bytes = b"") -> Handler:
