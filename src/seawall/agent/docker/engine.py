@@ -26,8 +26,6 @@ _logger = logging.getLogger("seawall.agent.docker")
 Answer = TypeVar("Answer")
 Work = Callable[[aiodocker.Docker], Awaitable[Answer]]
 Parameters = Mapping[str, JSONValue]
-Body = Mapping[str, object] | bytes | AsyncIterator[bytes] | None
-"""JSON for a mapping, a tar archive for bytes."""
 
 _FAILURES = (
     aiodocker.DockerError,
@@ -98,23 +96,20 @@ class AioEngine:
         path: str,
         *,
         params: Parameters | None = None,
-        body: Body = None,
-        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
         timeout_seconds: float,
     ) -> object:
         """Change something; it goes on if the caller is cancelled. The JSON of the answer, or None if it has none.
 
-        Raises DockerFailure.
+        `body` is sent as JSON. Raises DockerFailure.
         """
 
         async def work(client: aiodocker.Docker) -> object:
-            kind = "application/x-tar" if not isinstance(body, Mapping | None) else "application/json"
             async with client._query(
                 path,
                 method,
                 params=_given(params),
-                data=json.dumps(body) if isinstance(body, Mapping) else body,
-                headers={"Content-Type": kind, **(headers or {})},
+                data=json.dumps(body) if body is not None else None,
             ) as response:
                 content = await response.read()
                 is_json = response.content_type == "application/json"
@@ -141,7 +136,6 @@ class AioEngine:
         method: str = "GET",
         *,
         params: Parameters | None = None,
-        body: Body = None,
         headers: Mapping[str, str] | None = None,
         timeout_seconds: float,
     ) -> AsyncIterator[AsyncGenerator[bytes]]:
@@ -149,15 +143,13 @@ class AioEngine:
 
         Raises DockerFailure, and so does the generator.
         """
-        kind = "application/x-tar" if not isinstance(body, Mapping | None) else "application/json"
 
         async def work(client: aiodocker.Docker) -> aiohttp.ClientResponse:
             return await client._do_query(
                 path,
                 method,
                 params=_given(params),
-                data=json.dumps(body) if isinstance(body, Mapping) else body,
-                headers={"Content-Type": kind, **(headers or {})},
+                headers=headers,
             )
 
         response = await self.call(request, work, timeout_seconds)

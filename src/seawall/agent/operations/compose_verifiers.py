@@ -15,11 +15,16 @@ from seawall.agent.docker import Docker, DockerFailure
 from seawall.agent.operations.compose import compose_down, compose_restart, resume_up
 from seawall.agent.operations.compose_plan import Plan, key_of
 from seawall.agent.operations.compose_state import Member, Wish, lacking, members_of, services_of
-from seawall.agent.operations.container_verifiers import SETTLE_SECONDS
 from seawall.agent.operations.containers import resolve
-from seawall.agent.operations.runner import Arguments, Target, argument
+from seawall.agent.operations.runner import (
+    Arguments,
+    Target,
+    argument,
+    if_there,
+)
 from seawall.agent.operations.snapshot import snapshot_of
 from seawall.agent.operations.verification import (
+    SETTLE_SECONDS,
     Doubt,
     Finding,
     PreImage,
@@ -27,10 +32,11 @@ from seawall.agent.operations.verification import (
     Sought,
     Verdict,
     Verifier,
+    applied,
+    at_once,
 )
 from seawall.core.errors import Circumstance, CommandErrorCode
 
-_NOT_FOUND = 404
 _DEFAULT_GRACE_SECONDS = 10
 
 
@@ -65,11 +71,8 @@ async def _find_restarted(docker: Docker, sought: Sought, timeout_seconds: float
     before = _started(sought.pre_image)
     started: dict[str, str | None] = {}
     for container in before:
-        try:
-            target = await resolve(docker, container, timeout_seconds)
-        except DockerFailure as failure:
-            if failure.status != _NOT_FOUND:
-                raise
+        target = await if_there(resolve(docker, container, timeout_seconds))
+        if target is None:
             continue
         started[container] = snapshot_of(target.record).started_at
     left = [container for container, moment in started.items() if moment == before[container]]
@@ -79,29 +82,29 @@ async def _find_restarted(docker: Docker, sought: Sought, timeout_seconds: float
 def _verify_up(doubt: Doubt) -> Finding:
     now = doubt.now or {}
     if now.get("digest") != doubt.pre_image.get("digest"):
-        return _once_settled(doubt, Verdict.NOT_APPLIED, "its files were not put in place")
+        return doubt.once_settled(Verdict.NOT_APPLIED, "its files were not put in place")
     wishes = msgspec.convert(doubt.pre_image["wishes"], dict[str, Wish])
     members = _members(now)
     ended_before = {member.id for member in _members(doubt.pre_image) if member.state != "running"}
     missing = lacking(wishes, members, ended_before)
     if not missing:
-        return _applied(
+        return _as_asked(
             doubt, "every service is as its files say", {"services": services_of(members, wishes)}
         )
     reason = f"its files are in place, and not yet as they say: {', '.join(missing)[:200]}"
-    return _once_settled(doubt, Verdict.PARTIAL, reason)
+    return doubt.once_settled(Verdict.PARTIAL, reason)
 
 
 def _verify_down(doubt: Doubt) -> Finding:
     now = doubt.now or {}
     members = _members(now)
     if now.get("digest") is None:
-        return _applied(doubt, "it is down, and its files are gone", {"services": services_of(members)})
+        return _as_asked(doubt, "it is down, and its files are gone", {"services": services_of(members)})
     before = {(member.id, member.state) for member in _members(doubt.pre_image)}
     if {(member.id, member.state) for member in members} == before:
-        return _once_settled(doubt, Verdict.NOT_APPLIED, "its containers are as they were")
-    return _once_settled(
-        doubt, Verdict.PARTIAL, "its containers are not as they were, and its files still there"
+        return doubt.once_settled(Verdict.NOT_APPLIED, "its containers are as they were")
+    return doubt.once_settled(
+        Verdict.PARTIAL, "its containers are not as they were, and its files still there"
     )
 
 
@@ -112,30 +115,18 @@ def _verify_restart(doubt: Doubt) -> Finding:
     if left:
         restarted = len(before) - gone - len(left if isinstance(left, list) else [])
         if restarted == 0:
-            return _once_settled(doubt, Verdict.NOT_APPLIED, "none of its containers has been started since")
+            return doubt.once_settled(Verdict.NOT_APPLIED, "none of its containers has been started since")
         reason = f"{restarted} of its {len(before)} containers have been started since"
-        return _once_settled(doubt, Verdict.PARTIAL, reason)
+        return doubt.once_settled(Verdict.PARTIAL, reason)
     if gone:
         reason = f"{gone} of its containers have been removed since: nothing tells what happened before"
         return Finding(Verdict.UNKNOWABLE, reason)
-    return _applied(doubt, "all of its containers have been started since", {})
+    return _as_asked(doubt, "all of its containers have been started since", {})
 
 
-def _applied(doubt: Doubt, reason: str, more: Mapping[str, object]) -> Finding:
-    response = {
-        "project": doubt.arguments.get("project"),
-        "verified": True,
-        "state_satisfied": True,
-        "attributed": "unknown",
-        **more,
-    }
-    return Finding(Verdict.APPLIED, reason, response)
-
-
-def _once_settled(doubt: Doubt, verdict: Verdict, reason: str) -> Finding:
-    if doubt.settled:
-        return Finding(verdict, reason)
-    return Finding(Verdict.UNDECIDED, f"{reason}, but Docker may still be at it")
+def _as_asked(doubt: Doubt, reason: str, more: Mapping[str, object]) -> Finding:
+    response = {"project": doubt.arguments.get("project"), **more}
+    return applied(reason, response, satisfied=True, ours=False)
 
 
 def _members(record: Mapping[str, object]) -> list[Member]:
@@ -146,18 +137,14 @@ def _started(record: Mapping[str, object]) -> dict[str, str | None]:
     return msgspec.convert(record.get("started") or {}, dict[str, str | None])
 
 
-def _at_once(arguments: Arguments, pre_image: PreImage) -> float:
-    return SETTLE_SECONDS
-
-
 def _after_the_grace(arguments: Arguments, pre_image: PreImage) -> float:
     grace = arguments.get("grace_seconds")
     return (grace if isinstance(grace, int) else _DEFAULT_GRACE_SECONDS) + SETTLE_SECONDS
 
 
 VERIFIERS = {
-    "compose_up": Verifier(_pre_image, _verify_up, _at_once, _find, resume=resume_up),
-    "compose_down": Verifier(_pre_image, _verify_down, _at_once, _find, resume=compose_down),
+    "compose_up": Verifier(_pre_image, _verify_up, at_once, _find, resume=resume_up),
+    "compose_down": Verifier(_pre_image, _verify_down, at_once, _find, resume=compose_down),
     "compose_restart": Verifier(
         _pre_image, _verify_restart, _after_the_grace, _find_restarted, resume=compose_restart
     ),

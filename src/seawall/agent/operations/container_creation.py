@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from seawall.agent.docker import Docker, DockerFailure
 from seawall.agent.local_policy_spec import judge_spec
 from seawall.agent.operations.containers import read_back, resolve
-from seawall.agent.operations.runner import Execution, Runner, Target, permit, section, target_of
+from seawall.agent.operations.runner import (
+    Execution,
+    Runner,
+    Target,
+    if_there,
+    permit,
+    section,
+    target_of,
+)
 from seawall.agent.operations.snapshot import snapshot_of
 from seawall.core.errors import Circumstance, CommandErrorCode, verdict
 from seawall.operations.container_grammar import Endpoint
@@ -16,7 +24,7 @@ from seawall.operations.container_spec import COMMAND_LABEL, Specification, spec
 CREATED, STARTED, REMOVING = "created ", "started ", "removing "
 """What the steps in the ledger begin with; the container's id follows."""
 
-_CONFLICT, _NOT_FOUND = 409, 404
+_CONFLICT = 409
 _OWN_NETWORKS = (None, "default", "bridge", "host", "none")
 
 
@@ -51,12 +59,7 @@ async def find_created(
         if not found:
             return None
         container_id = str(found[0]["Id"])
-    try:
-        return await resolve(docker, container_id, timeout_seconds)
-    except DockerFailure as failure:
-        if failure.status != _NOT_FOUND:
-            raise
-        return None
+    return await if_there(resolve(docker, container_id, timeout_seconds))
 
 
 def missing_endpoints(arguments: Mapping[str, object], record: Mapping[str, object]) -> list[Endpoint]:
@@ -118,13 +121,13 @@ async def _finish(execution: Execution, target: Target, *, starts: bool) -> obje
 async def _remove_again(execution: Execution, target: Target, failure: DockerFailure) -> None:
     """Leave nothing behind of what can't be finished. Raises DockerFailure."""
     await _record(execution, REMOVING, target.object_id)
+    removal = execution.docker.container_remove(
+        target.object_id, force=False, volumes=True, timeout_seconds=execution.timeout_seconds
+    )
     try:
-        await execution.docker.container_remove(
-            target.object_id, force=False, volumes=True, timeout_seconds=execution.timeout_seconds
-        )
+        await if_there(removal)
     except DockerFailure as problem:
-        if problem.status != _NOT_FOUND:
-            raise _after_an_effect(failure) from problem
+        raise _after_an_effect(failure) from problem
     raise DockerFailure(
         failure.code,
         Circumstance.DOCKER_REFUSED,
@@ -156,11 +159,8 @@ async def _with_real_networks(execution: Execution, wanted: Specification) -> Sp
 
 
 async def _real_name(execution: Execution, name: str) -> str:
-    try:
-        record = await execution.docker.network_inspect(name, timeout_seconds=execution.timeout_seconds)
-    except DockerFailure as failure:
-        if failure.status != _NOT_FOUND:
-            raise
+    record = await if_there(execution.docker.network_inspect(name, timeout_seconds=execution.timeout_seconds))
+    if record is None:
         return name  # Docker says so, in its own words
     return "host" if record.get("Driver") == "host" else str(record.get("Name") or name)
 

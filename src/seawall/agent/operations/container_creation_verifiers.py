@@ -16,7 +16,7 @@ from seawall.agent.operations.container_creation import (
     finish_run,
     missing_endpoints,
 )
-from seawall.agent.operations.runner import Arguments, Target
+from seawall.agent.operations.runner import Target
 from seawall.agent.operations.snapshot import Snapshot, snapshot_of
 from seawall.agent.operations.verification import (
     Doubt,
@@ -26,6 +26,8 @@ from seawall.agent.operations.verification import (
     Sought,
     Verdict,
     Verifier,
+    applied,
+    settles_in,
 )
 
 _SETTLE_SECONDS = 10.0
@@ -38,12 +40,12 @@ def _verify(doubt: Doubt, *, starts: bool) -> Finding:
     now = snapshot_of(doubt.now)
     lacks = [each.network for each in missing_endpoints(doubt.arguments, doubt.now)]
     if lacks:
-        return _once_settled(doubt, Verdict.PARTIAL, f"it was created, and has not joined {', '.join(lacks)}")
+        return doubt.once_settled(Verdict.PARTIAL, f"it was created, and has not joined {', '.join(lacks)}")
     if not starts:
-        return _applied(now, "it was created", satisfied=True)
+        return _done(now, "it was created", satisfied=True)
     if now.started_at is not None:
-        return _applied(now, "it was created and has been started since", satisfied=now.up)
-    return _once_settled(doubt, Verdict.PARTIAL, "it was created, and has not been started")
+        return _done(now, "it was created and has been started since", satisfied=now.up)
+    return doubt.once_settled(Verdict.PARTIAL, "it was created, and has not been started")
 
 
 def _gone(doubt: Doubt, *, starts: bool) -> Finding:
@@ -52,37 +54,20 @@ def _gone(doubt: Doubt, *, starts: bool) -> Finding:
     if step.startswith(REMOVING):
         return Finding(Verdict.FAILED, "it could not be finished after it was created, and was removed again")
     if step.startswith(STARTED) or (step.startswith(CREATED) and not starts):
-        return _applied(gone, "it was done, and the container has been removed since", satisfied=False)
+        return _done(gone, "it was done, and the container has been removed since", satisfied=False)
     if step:
         reason = "it was created, and has been removed since: nothing tells whether it was started before"
         return Finding(Verdict.UNKNOWABLE, reason)
-    return _once_settled(doubt, Verdict.NOT_APPLIED, "there is no container with the label of this command")
+    return doubt.once_settled(Verdict.NOT_APPLIED, "there is no container with the label of this command")
 
 
-def _once_settled(doubt: Doubt, verdict: Verdict, reason: str) -> Finding:
-    if doubt.settled:
-        return Finding(verdict, reason)
-    return Finding(Verdict.UNDECIDED, f"{reason}, but Docker may still be at it")
-
-
-def _applied(now: Snapshot, reason: str, *, satisfied: bool) -> Finding:
-    response = {
-        "container": now.name,
-        "id": now.id,
-        "state": now.state,
-        "verified": True,
-        "state_satisfied": satisfied,
-        "attributed": "seawall",
-    }
-    return Finding(Verdict.APPLIED, reason, response)
+def _done(now: Snapshot, reason: str, *, satisfied: bool) -> Finding:
+    response = {"container": now.name, "id": now.id, "state": now.state}
+    return applied(reason, response, satisfied=satisfied, ours=True)
 
 
 def _pre_image(record: Record) -> PreImage:
     return msgspec.structs.asdict(snapshot_of(record))
-
-
-def _settle(arguments: Arguments, pre_image: PreImage) -> float:
-    return _SETTLE_SECONDS
 
 
 async def _find(docker: Docker, sought: Sought, timeout_seconds: float) -> Target | None:
@@ -90,7 +75,14 @@ async def _find(docker: Docker, sought: Sought, timeout_seconds: float) -> Targe
 
 
 VERIFIERS = {
-    name: Verifier(_pre_image, partial(_verify, starts=starts), _settle, _find, resume=resume, journaled=True)
+    name: Verifier(
+        _pre_image,
+        partial(_verify, starts=starts),
+        settles_in(_SETTLE_SECONDS),
+        _find,
+        resume=resume,
+        journaled=True,
+    )
     for name, starts, resume in (
         ("container_create", False, finish_create),
         ("container_run", True, finish_run),

@@ -10,7 +10,6 @@ import msgspec
 from seawall.agent.docker import Docker, DockerFailure
 from seawall.agent.local_policy import judge_image
 from seawall.agent.local_policy_spec import judge_spec
-from seawall.agent.operations.container_verifiers import SETTLE_SECONDS
 from seawall.agent.operations.containers import resolve
 from seawall.agent.operations.health import health_of
 from seawall.agent.operations.image_progress import Layers
@@ -23,18 +22,27 @@ from seawall.agent.operations.runner import (
     Runner,
     Target,
     argument,
+    if_there,
     permit,
     section,
     target_of,
 )
 from seawall.agent.operations.snapshot import snapshot_of
 from seawall.agent.operations.swap import CREATE, Swap, call_seconds, policy_of, replacements
-from seawall.agent.operations.verification import Doubt, Finding, PreImage, Record, Sought, Verdict, Verifier
+from seawall.agent.operations.verification import (
+    Doubt,
+    Finding,
+    PreImage,
+    Record,
+    Sought,
+    Verdict,
+    Verifier,
+    at_once,
+)
 from seawall.agent.own_container import own_traces
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.image_reference import image_id, parse_reference
 
-_NOT_FOUND = 404
 _PULL = "pull"
 _FIRST_STEP = {"steps": [{"step": _PULL, "state": "running"}]}
 _SWARM_LABEL = "com.docker.swarm.service.id"
@@ -148,11 +156,9 @@ async def _either(docker: Docker, sought: Sought, timeout_seconds: float) -> Tar
     old_id = argument(sought.pre_image, "id", str)
     made = [old_id, *await replacements(docker, sought.command_id, old_id, timeout_seconds=timeout_seconds)]
     for container_id in made:
-        try:
-            return await resolve(docker, container_id, timeout_seconds)
-        except DockerFailure as failure:
-            if failure.status != _NOT_FOUND:
-                raise
+        target = await if_there(resolve(docker, container_id, timeout_seconds))
+        if target is not None:
+            return target
     return None
 
 
@@ -182,14 +188,8 @@ def _digest(image: Mapping[str, object], reference: str) -> str | None:
     return next((text.partition("@")[2] for text in ours or known), None)
 
 
-def _settle_seconds(arguments: Arguments, pre_image: PreImage) -> float:
-    return SETTLE_SECONDS
-
-
 RUNNERS: dict[str, Runner] = {"container_update": container_update}
 RESOLVERS: dict[str, Resolver] = {"container_update": resolve_update}
 VERIFIERS = {
-    "container_update": Verifier(
-        _pre_image, _verify, _settle_seconds, _either, resume=resume_update, journaled=True
-    )
+    "container_update": Verifier(_pre_image, _verify, at_once, _either, resume=resume_update, journaled=True)
 }

@@ -13,11 +13,18 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec import Struct
 
-from seawall.agent.docker import Docker, DockerFailure
+from seawall.agent.docker import Docker
 from seawall.agent.operations.containers import container_remove, container_start, resolve
-from seawall.agent.operations.runner import Arguments, Target, argument, section
+from seawall.agent.operations.runner import (
+    Arguments,
+    Target,
+    argument,
+    if_there,
+    section,
+)
 from seawall.agent.operations.snapshot import Snapshot, snapshot_of
 from seawall.agent.operations.verification import (
+    SETTLE_SECONDS,
     Doubt,
     Finding,
     PreImage,
@@ -25,23 +32,25 @@ from seawall.agent.operations.verification import (
     Sought,
     Verdict,
     Verifier,
+    applied,
+    at_once,
 )
 from seawall.operations.container_spec import limits_of
 
-SETTLE_SECONDS = 5.0
-"""How long a change that takes no time may still be under way in the Docker Engine after everything broke."""
-
-_NOT_FOUND = 404
 _KILL, _TERMINATE = ("SIGKILL", "KILL", "9"), ("SIGTERM", "TERM", "15")
 
 
 class _Change(Struct, frozen=True):
     """A doubt about a container that is still there."""
 
-    arguments: Arguments
+    doubt: Doubt
     before: Snapshot
     now: Snapshot
-    settled: bool
+
+    @property
+    def arguments(self) -> Arguments:
+        """What was asked for."""
+        return self.doubt.arguments
 
     @property
     def started(self) -> bool:
@@ -57,12 +66,6 @@ class _Change(Struct, frozen=True):
         """It has happened, or what it asked for is so."""
         return _applied(self.before, reason, state=self.now.state, satisfied=satisfied, ours=ours, **more)
 
-    def once_settled(self, verdict: Verdict, reason: str) -> Finding:
-        """The verdict, if nothing can be under way any more."""
-        if self.settled:
-            return Finding(verdict, reason)
-        return Finding(Verdict.UNDECIDED, f"{reason}, but Docker may still be at it")
-
 
 def _start(change: _Change) -> Finding:
     before, now = change.before, change.now
@@ -71,7 +74,7 @@ def _start(change: _Change) -> Finding:
         return change.applied("it has been started since", satisfied=now.up, ours=ours)
     if before.up and now.up:
         return change.applied("it ran already", satisfied=True, ours=False)
-    return change.once_settled(Verdict.NOT_APPLIED, "it has not been started since")
+    return change.doubt.once_settled(Verdict.NOT_APPLIED, "it has not been started since")
 
 
 def _stop(change: _Change) -> Finding:
@@ -79,8 +82,8 @@ def _stop(change: _Change) -> Finding:
         reason = "it has ended since" if change.before.running else "it did not run"
         return change.applied(reason, satisfied=True, ours=False)
     if not change.ended:
-        return change.once_settled(Verdict.NOT_APPLIED, "it has not ended since")
-    return change.once_settled(
+        return change.doubt.once_settled(Verdict.NOT_APPLIED, "it has not ended since")
+    return change.doubt.once_settled(
         Verdict.UNKNOWABLE, "it has ended since and runs again: nothing tells why it ended"
     )
 
@@ -89,7 +92,7 @@ def _restart(change: _Change) -> Finding:
     before, now = change.before, change.now
     if change.started:
         ours = not now.starts_itself
-        if change.settled or (now.up and ours):
+        if change.doubt.settled or (now.up and ours):
             return change.applied("it has been started since", satisfied=now.up, ours=ours)
         return Finding(
             Verdict.UNDECIDED, "it has been started since, but this may have been its restart policy"
@@ -97,24 +100,26 @@ def _restart(change: _Change) -> Finding:
     if now.restarting:
         return Finding(Verdict.UNDECIDED, "it has ended, and its restart policy is about to start it")
     if before.running and not now.running:
-        return change.once_settled(Verdict.PARTIAL, "it has ended since, and has not been started again")
-    return change.once_settled(Verdict.NOT_APPLIED, "it has not been started since")
+        return change.doubt.once_settled(
+            Verdict.PARTIAL, "it has ended since, and has not been started again"
+        )
+    return change.doubt.once_settled(Verdict.NOT_APPLIED, "it has not been started since")
 
 
 def _kill(change: _Change) -> Finding:
     if not change.now.running:
         if change.before.running or change.ended:
             return change.applied("it has ended since", satisfied=True, ours=False)
-        return change.once_settled(Verdict.NOT_APPLIED, "it has not run since")
+        return change.doubt.once_settled(Verdict.NOT_APPLIED, "it has not run since")
     if change.ended:
-        return change.once_settled(
+        return change.doubt.once_settled(
             Verdict.UNKNOWABLE, "it has ended since and runs again: nothing tells why it ended"
         )
     if _signal(change.arguments) in _TERMINATE:
-        return change.once_settled(
+        return change.doubt.once_settled(
             Verdict.UNKNOWABLE, "it runs on: the signal has not arrived, or the container ignores it"
         )
-    return change.once_settled(Verdict.NOT_APPLIED, "it has not ended since")
+    return change.doubt.once_settled(Verdict.NOT_APPLIED, "it has not ended since")
 
 
 def _rename(change: _Change) -> Finding:
@@ -123,8 +128,8 @@ def _rename(change: _Change) -> Finding:
         reason = "it had that name already" if before.name == wish else "it has that name now"
         return change.applied(reason, satisfied=True, ours=before.name != wish, name=wish)
     if now.name == before.name:
-        return change.once_settled(Verdict.NOT_APPLIED, "it has the name that it had")
-    return change.once_settled(
+        return change.doubt.once_settled(Verdict.NOT_APPLIED, "it has the name that it had")
+    return change.doubt.once_settled(
         Verdict.UNKNOWABLE,
         f"it is called {now.name} now: somebody has renamed it, and nothing tells what was before",
     )
@@ -135,15 +140,15 @@ def _remove(change: _Change) -> Finding:
     if now.status == "removing":
         return Finding(Verdict.UNDECIDED, "Docker is removing it")
     if now.status == "dead" and before.status != "dead":
-        return change.once_settled(
+        return change.doubt.once_settled(
             Verdict.FAILED,
             "Docker has begun to remove it and could not finish: it is dead, and partly still there. Remove "
             "it once more; Docker then says what is in the way",
         )
     killed = before.running and not now.running and change.ended
     if killed and argument(change.arguments, "force", bool):
-        return change.once_settled(Verdict.PARTIAL, "it has ended since, and is still there")
-    return change.once_settled(Verdict.NOT_APPLIED, "it is still there")
+        return change.doubt.once_settled(Verdict.PARTIAL, "it has ended since, and is still there")
+    return change.doubt.once_settled(Verdict.NOT_APPLIED, "it is still there")
 
 
 def _pause(change: _Change) -> Finding:
@@ -152,29 +157,31 @@ def _pause(change: _Change) -> Finding:
         reason = "it was paused already" if before.paused else "it is paused now"
         return change.applied(reason, satisfied=True, ours=not before.paused)
     if before.running and (change.ended or change.started):
-        return change.once_settled(
+        return change.doubt.once_settled(
             Verdict.UNKNOWABLE, "it has ended since: nothing tells whether it was paused before"
         )
-    return change.once_settled(Verdict.NOT_APPLIED, "it is not paused")
+    return change.doubt.once_settled(Verdict.NOT_APPLIED, "it is not paused")
 
 
 def _unpause(change: _Change) -> Finding:
     before, now = change.before, change.now
     if before.paused and (change.ended or change.started):
-        return change.once_settled(
+        return change.doubt.once_settled(
             Verdict.UNKNOWABLE, "it has ended since: nothing tells whether it went on before"
         )
     if now.up:
         reason = "it goes on now" if before.paused else "it was not paused"
         return change.applied(reason, satisfied=True, ours=before.paused)
-    return change.once_settled(Verdict.NOT_APPLIED, "it is still paused" if now.paused else "it does not run")
+    return change.doubt.once_settled(
+        Verdict.NOT_APPLIED, "it is still paused" if now.paused else "it does not run"
+    )
 
 
 def _verify_limits(doubt: Doubt) -> Finding:
     before = msgspec.convert(doubt.pre_image, Snapshot)
     if doubt.now is None:
         return _gone(before)
-    change = _Change(doubt.arguments, before, snapshot_of(doubt.now), doubt.settled)
+    change = _Change(doubt, before, snapshot_of(doubt.now))
     wish = limits_of(doubt.arguments)
     if "MemorySwap" in wish and doubt.arguments.get("memory_swap") is None:
         del wish["MemorySwap"]  # a host without accounting of swap leaves it out
@@ -183,8 +190,8 @@ def _verify_limits(doubt: Doubt) -> Finding:
         reason = "it had these limits already" if had == wish else "it has these limits now"
         return change.applied(reason, satisfied=True, ours=had != wish)
     if has == had:
-        return change.once_settled(Verdict.NOT_APPLIED, "it has the limits that it had")
-    return change.once_settled(
+        return change.doubt.once_settled(Verdict.NOT_APPLIED, "it has the limits that it had")
+    return change.doubt.once_settled(
         Verdict.UNKNOWABLE,
         "it has other limits now: somebody has changed them, and nothing tells what was before",
     )
@@ -238,16 +245,8 @@ def _removed(before: Snapshot) -> Finding:
 def _applied(
     before: Snapshot, reason: str, *, satisfied: bool, ours: bool, state: object = None, **more: object
 ) -> Finding:
-    response = {
-        "container": before.name,
-        "id": before.id,
-        "state": state,
-        "verified": True,
-        "state_satisfied": satisfied,
-        "attributed": "seawall" if ours else "unknown",
-        **more,
-    }
-    return Finding(Verdict.APPLIED, reason, response)
+    response = {"container": before.name, "id": before.id, "state": state, **more}
+    return applied(reason, response, satisfied=satisfied, ours=ours)
 
 
 def _pre_image(record: Record) -> PreImage:
@@ -263,7 +262,7 @@ def _by(
         before = msgspec.convert(doubt.pre_image, Snapshot)
         if doubt.now is None:
             return gone(before)
-        return there(_Change(doubt.arguments, before, snapshot_of(doubt.now), doubt.settled))
+        return there(_Change(doubt, before, snapshot_of(doubt.now)))
 
     return verify
 
@@ -279,10 +278,6 @@ def _verify_kill(doubt: Doubt) -> Finding:
     return _by(_kill, _gone_when_stopped)(doubt)
 
 
-def _at_once(arguments: Arguments, pre_image: PreImage) -> float:
-    return SETTLE_SECONDS
-
-
 def _after_the_grace(arguments: Arguments, pre_image: PreImage) -> float:
     grace = arguments.get("grace_seconds")
     if grace is None:
@@ -293,26 +288,21 @@ def _after_the_grace(arguments: Arguments, pre_image: PreImage) -> float:
 async def container_by_id(docker: Docker, sought: Sought, timeout_seconds: float) -> Target | None:
     """The container that was there before: ids are never given twice."""
     container_id = argument(sought.pre_image, "id", str)
-    try:
-        return await resolve(docker, container_id, timeout_seconds)
-    except DockerFailure as failure:
-        if failure.status != _NOT_FOUND:
-            raise
-        return None
+    return await if_there(resolve(docker, container_id, timeout_seconds))
 
 
 VERIFIERS = {
-    "container_start": Verifier(_pre_image, _by(_start, _gone), _at_once, container_by_id),
+    "container_start": Verifier(_pre_image, _by(_start, _gone), at_once, container_by_id),
     "container_stop": Verifier(_pre_image, _by(_stop, _gone_when_stopped), _after_the_grace, container_by_id),
     "container_restart": Verifier(
         _pre_image, _by(_restart, _gone), _after_the_grace, container_by_id, resume=container_start
     ),
-    "container_kill": Verifier(_pre_image, _verify_kill, _at_once, container_by_id),
-    "container_rename": Verifier(_pre_image, _by(_rename, _gone), _at_once, container_by_id),
-    "container_pause": Verifier(_pre_image, _by(_pause, _gone), _at_once, container_by_id),
-    "container_unpause": Verifier(_pre_image, _by(_unpause, _gone), _at_once, container_by_id),
-    "container_set_limits": Verifier(_limits_pre_image, _verify_limits, _at_once, container_by_id),
+    "container_kill": Verifier(_pre_image, _verify_kill, at_once, container_by_id),
+    "container_rename": Verifier(_pre_image, _by(_rename, _gone), at_once, container_by_id),
+    "container_pause": Verifier(_pre_image, _by(_pause, _gone), at_once, container_by_id),
+    "container_unpause": Verifier(_pre_image, _by(_unpause, _gone), at_once, container_by_id),
+    "container_set_limits": Verifier(_limits_pre_image, _verify_limits, at_once, container_by_id),
     "container_remove": Verifier(
-        _pre_image, _by(_remove, _removed), _at_once, container_by_id, resume=container_remove
+        _pre_image, _by(_remove, _removed), at_once, container_by_id, resume=container_remove
     ),
 }

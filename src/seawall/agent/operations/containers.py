@@ -16,6 +16,7 @@ from seawall.agent.operations.runner import (
     Runner,
     Target,
     argument,
+    if_there,
     limited,
     section,
     target_of,
@@ -25,8 +26,6 @@ from seawall.operations.container_spec import limits_of
 
 READ_BACK_SECONDS = 3.0
 """How long an Engine that has just done what it should may take to say how things stand."""
-
-_NOT_FOUND = 404
 
 
 async def resolve(docker: Docker, name: str, timeout_seconds: float) -> Target:
@@ -160,17 +159,15 @@ async def container_set_limits(execution: Execution) -> object:
 async def container_remove(execution: Execution) -> object:
     """See `operations.containers.CONTAINER_REMOVE`."""
     target = target_of(execution)
-    try:
-        await execution.docker.container_remove(
+    # It was there a moment ago, and ids are never given twice: whoever removed it, it is gone.
+    await if_there(
+        execution.docker.container_remove(
             target.object_id,
             force=argument(execution.arguments, "force", bool),
             volumes=argument(execution.arguments, "volumes", bool),
             timeout_seconds=execution.timeout_seconds,
         )
-    except DockerFailure as failure:
-        # It was there a moment ago, and ids are never given twice: whoever removed it, it is gone.
-        if failure.status != _NOT_FOUND:
-            raise
+    )
     return {"container": target.name, "id": target.object_id}
 
 

@@ -12,6 +12,7 @@ from seawall.agent.operations.runner import (
     Runner,
     Target,
     argument,
+    if_there,
     permit,
     target_of,
 )
@@ -23,10 +24,8 @@ from seawall.agent.operations.verification import (
     Sought,
     Verdict,
     Verifier,
+    at_once,
 )
-
-_NOT_FOUND = 404
-_SETTLE_SECONDS = 5.0
 
 
 async def container_exec(execution: Execution) -> object:
@@ -108,11 +107,8 @@ def _verify(doubt: Doubt) -> Finding:
 async def _find(docker: Docker, sought: Sought, timeout_seconds: float) -> Target | None:
     if sought.step is None:
         return None
-    try:
-        record = await docker.exec_inspect(sought.step, timeout_seconds=timeout_seconds)
-    except DockerFailure as failure:
-        if failure.status != _NOT_FOUND:
-            raise
+    record = await if_there(docker.exec_inspect(sought.step, timeout_seconds=timeout_seconds))
+    if record is None:
         return None
     return Target(str(record.get("ContainerID") or sought.step), sought.step, record)
 
@@ -122,10 +118,6 @@ def _pre_image(record: Record) -> PreImage:
     return {key.lower(): record[key] for key in kept if key in record}
 
 
-def _settle(arguments: Arguments, pre_image: PreImage) -> float:
-    return _SETTLE_SECONDS
-
-
 RUNNERS: dict[str, Runner] = {"container_exec": container_exec}
 RESOLVERS: dict[str, Resolver] = {"container_exec": resolve_container}
-VERIFIERS = {"container_exec": Verifier(_pre_image, _verify, _settle, _find, journaled=True)}
+VERIFIERS = {"container_exec": Verifier(_pre_image, _verify, at_once, _find, journaled=True)}

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seawall.agent.docker import Docker, DockerFailure
-from seawall.agent.operations.runner import Arguments, Target, argument
+from seawall.agent.operations.runner import Arguments, Target, argument, if_there
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.image_reference import InvalidReference, parse_reference
-
-NOT_FOUND = 404
 
 _CONFLICT = 409
 _NONE = "<none>"  # stands in Docker's lists for a repository or a tag that isn't there
@@ -55,12 +53,7 @@ def tag_meant(text: str, record: Mapping[str, object]) -> str | None:
 
 async def look(docker: Docker, image: str, timeout_seconds: float) -> dict[str, object] | None:
     """What inspect says of an image, None if it isn't there. Raises DockerFailure."""
-    try:
-        return await docker.image_inspect(image, timeout_seconds=timeout_seconds)
-    except DockerFailure as failure:
-        if failure.status != NOT_FOUND:
-            raise
-        return None
+    return await if_there(docker.image_inspect(image, timeout_seconds=timeout_seconds))
 
 
 async def resolve_image(docker: Docker, arguments: Arguments, timeout_seconds: float) -> Target:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from seawall.agent.docker import Docker, DockerFailure
 from seawall.agent.operations.image_records import (
-    NOT_FOUND,
     digests_of,
     id_of,
     look,
@@ -15,7 +14,7 @@ from seawall.agent.operations.image_records import (
     tags_of,
 )
 from seawall.agent.operations.image_transfer import find_image
-from seawall.agent.operations.runner import Arguments, Execution, Target, argument, target_of
+from seawall.agent.operations.runner import Arguments, Execution, Target, argument, if_there, target_of
 from seawall.agent.operations.verification import (
     Doubt,
     Finding,
@@ -24,12 +23,11 @@ from seawall.agent.operations.verification import (
     Sought,
     Verdict,
     Verifier,
+    at_once,
+    nothing_before,
 )
 from seawall.core.errors import Circumstance
 from seawall.operations.image_reference import parse_reference
-
-SETTLE_SECONDS = 5.0
-"""How long such a change may still be under way in the Docker Engine after everything broke."""
 
 
 async def image_tag(execution: Execution) -> object:
@@ -119,14 +117,12 @@ async def _untag(execution: Execution, target: Target, tag: str) -> object:
 async def _remove(
     execution: Execution, image: str, *, force: bool, prune: bool = True
 ) -> list[dict[str, object]]:
-    try:
-        return await execution.docker.image_remove(
+    gone = await if_there(
+        execution.docker.image_remove(
             image, force=force, prune=prune, timeout_seconds=execution.timeout_seconds
         )
-    except DockerFailure as failure:
-        if failure.status != NOT_FOUND:
-            raise
-        return []
+    )
+    return gone or []
 
 
 def _removed(target: Target, gone: list[dict[str, object]], left: list[str]) -> dict[str, object]:
@@ -188,7 +184,7 @@ def _verify_tag(doubt: Doubt) -> Finding:
         return Finding(Verdict.APPLIED, "the image has that reference", response)
     if holder != before.get("holder"):
         return Finding(Verdict.UNKNOWABLE, "another image has got that reference since")
-    return _once_settled(doubt, Verdict.NOT_APPLIED, "the image doesn't have that reference")
+    return doubt.once_settled(Verdict.NOT_APPLIED, "the image doesn't have that reference")
 
 
 def _verify_remove(doubt: Doubt) -> Finding:
@@ -207,8 +203,8 @@ def _verify_remove(doubt: Doubt) -> Finding:
         left: dict[str, object] = {"removed": False, "remaining": tags_of(now)}
         return Finding(Verdict.APPLIED, "it has lost that reference", {**response, **left})
     if tag is None and not {*tags, *digests} <= {*tags_of(now), *digests_of(now)}:
-        return _once_settled(doubt, Verdict.PARTIAL, "it has lost references, and is still there")
-    return _once_settled(doubt, Verdict.NOT_APPLIED, "it is still there")
+        return doubt.once_settled(Verdict.PARTIAL, "it has lost references, and is still there")
+    return doubt.once_settled(Verdict.NOT_APPLIED, "it is still there")
 
 
 async def _find_pruned(docker: Docker, sought: Sought, timeout_seconds: float) -> Target | None:
@@ -230,25 +226,11 @@ def _verify_prune(doubt: Doubt) -> Finding:
             "attributed": "unknown",
         }
         return Finding(Verdict.APPLIED, "all of them are gone", response)
-    return _once_settled(doubt, Verdict.PARTIAL, f"{len(present)} of {len(images)} are still there")
-
-
-def _once_settled(doubt: Doubt, verdict: Verdict, reason: str) -> Finding:
-    if doubt.settled:
-        return Finding(verdict, reason)
-    return Finding(Verdict.UNDECIDED, f"{reason}, but Docker may still be at it")
-
-
-def _settle(arguments: Arguments, pre_image: PreImage) -> float:
-    return SETTLE_SECONDS
-
-
-def _nothing(record: Record) -> PreImage:
-    return {}
+    return doubt.once_settled(Verdict.PARTIAL, f"{len(present)} of {len(images)} are still there")
 
 
 VERIFIERS = {
-    "image_tag": Verifier(_pre_image, _verify_tag, _settle, _find_tagged),
-    "image_remove": Verifier(_pre_image, _verify_remove, _settle, find_image, resume=image_remove),
-    "image_prune": Verifier(_nothing, _verify_prune, _settle, _find_pruned, resume=image_prune),
+    "image_tag": Verifier(_pre_image, _verify_tag, at_once, _find_tagged),
+    "image_remove": Verifier(_pre_image, _verify_remove, at_once, find_image, resume=image_remove),
+    "image_prune": Verifier(nothing_before, _verify_prune, at_once, _find_pruned, resume=image_prune),
 }

@@ -15,7 +15,6 @@ from seawall.agent.docker.images import RegistryCredentials
 from seawall.agent.local_policy import judge_image
 from seawall.agent.operations.image_progress import Layers
 from seawall.agent.operations.image_records import (
-    NOT_FOUND,
     bytes_of,
     digests_of,
     id_of,
@@ -24,7 +23,16 @@ from seawall.agent.operations.image_records import (
     repository_of,
     tags_of,
 )
-from seawall.agent.operations.runner import Arguments, Execution, Target, argument, permit, section, target_of
+from seawall.agent.operations.runner import (
+    Arguments,
+    Execution,
+    Target,
+    argument,
+    if_there,
+    permit,
+    section,
+    target_of,
+)
 from seawall.agent.operations.verification import (
     Doubt,
     Finding,
@@ -33,6 +41,8 @@ from seawall.agent.operations.verification import (
     Sought,
     Verdict,
     Verifier,
+    applied,
+    settles_in,
 )
 from seawall.core.errors import Circumstance
 from seawall.operations.image_reference import ImageReference, parse_reference
@@ -126,13 +136,10 @@ async def resolve_push(docker: Docker, arguments: Arguments, timeout_seconds: fl
     """The image that the reference means now; and the credentials have to be good, which a push can't tell so well."""
     reference = _wanted(arguments)
     record = await docker.image_inspect(reference.familiar, timeout_seconds=timeout_seconds)
-    try:
-        await docker.image_resolve(
-            reference.full, credentials=credentials_of(arguments), timeout_seconds=timeout_seconds
-        )
-    except DockerFailure as failure:
-        if failure.status != NOT_FOUND:  # not there yet: that is why it is pushed
-            raise
+    asked = docker.image_resolve(
+        reference.full, credentials=credentials_of(arguments), timeout_seconds=timeout_seconds
+    )
+    _ = await if_there(asked)  # not there yet? That is why it is pushed
     return Target(id_of(record), reference.familiar, record)
 
 
@@ -259,20 +266,13 @@ async def _find_pulled(docker: Docker, sought: Sought, timeout_seconds: float) -
 def _verify_pull(doubt: Doubt) -> Finding:
     wanted = _wanted(doubt.arguments)
     if doubt.now is None:
-        if doubt.settled:
-            return Finding(Verdict.NOT_APPLIED, "the host doesn't have it")
-        return Finding(Verdict.UNDECIDED, "the host doesn't have it, but Docker may still be at it")
+        return doubt.once_settled(Verdict.NOT_APPLIED, "the host doesn't have it")
     if wanted.tag is not None and wanted.familiar not in tags_of(doubt.now):
         return Finding(Verdict.PARTIAL, "the host has it, but not under its name")
     held = doubt.pre_image.get("held") is True
     fallback = section(doubt.pre_image, "fallback") or _stand_in(doubt.arguments, doubt.now)
-    response = {
-        **_response(doubt.pre_image, doubt.now, fallback),
-        "verified": True,
-        "state_satisfied": True,
-        "attributed": "unknown" if held else "seawall",
-    }
-    return Finding(Verdict.APPLIED, "the host has it", response)
+    response = _response(doubt.pre_image, doubt.now, fallback)
+    return applied("the host has it", response, satisfied=True, ours=not held)
 
 
 def _stand_in(arguments: Arguments, found: Record) -> dict[str, object] | None:
@@ -301,10 +301,8 @@ def _verify_push(doubt: Doubt) -> Finding:
     known = doubt.pre_image.get("digests")
     new = [text for text in digests_of(doubt.now) if not isinstance(known, list) or text not in known]
     if any(repository_of(text) == reference.name for text in new):
-        response = {**_pushed(reference, doubt.now), "verified": True, "state_satisfied": True}
-        return Finding(
-            Verdict.APPLIED, "the registry has given it a digest", {**response, "attributed": "seawall"}
-        )
+        response = _pushed(reference, doubt.now)
+        return applied("the registry has given it a digest", response, satisfied=True, ours=True)
     if not doubt.settled:
         return Finding(
             Verdict.UNDECIDED, "the registry has given it no digest, but Docker may still be at it"
@@ -313,11 +311,9 @@ def _verify_push(doubt: Doubt) -> Finding:
     return Finding(Verdict.NOT_APPLIED, "nothing shows that it has arrived")
 
 
-def _settle(arguments: Arguments, pre_image: PreImage) -> float:
-    return SETTLE_SECONDS
-
-
 VERIFIERS = {
-    "image_pull": Verifier(_pull_pre_image, _verify_pull, _settle, _find_pulled, resume=_tag_only),
-    "image_push": Verifier(_push_pre_image, _verify_push, _settle, find_image),
+    "image_pull": Verifier(
+        _pull_pre_image, _verify_pull, settles_in(SETTLE_SECONDS), _find_pulled, resume=_tag_only
+    ),
+    "image_push": Verifier(_push_pre_image, _verify_push, settles_in(SETTLE_SECONDS), find_image),
 }

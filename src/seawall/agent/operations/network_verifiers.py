@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from seawall.agent.docker import Docker, DockerFailure
-from seawall.agent.operations.container_verifiers import SETTLE_SECONDS, container_by_id
+from seawall.agent.docker import Docker
+from seawall.agent.operations.container_verifiers import container_by_id
 from seawall.agent.operations.endpoints import endpoint_in, fits, summary_of
 from seawall.agent.operations.networks import connection, created_response
-from seawall.agent.operations.runner import Target, argument, section
+from seawall.agent.operations.runner import Target, argument, if_there, section
 from seawall.agent.operations.verification import (
     Doubt,
     Finding,
@@ -21,28 +21,11 @@ from seawall.agent.operations.verification import (
     Sought,
     Verdict,
     Verifier,
+    applied,
+    at_once,
+    nothing_before,
 )
 from seawall.operations.container_spec import COMMAND_LABEL
-
-_NOT_FOUND = 404
-
-
-def once_settled(doubt: Doubt, verdict: Verdict, reason: str) -> Finding:
-    """The verdict, if nothing can be under way any more."""
-    if doubt.settled:
-        return Finding(verdict, reason)
-    return Finding(Verdict.UNDECIDED, f"{reason}, but Docker may still be at it")
-
-
-def applied(reason: str, response: Mapping[str, object], *, satisfied: bool, ours: bool) -> Finding:
-    """It has happened, or what it asked for is so."""
-    told = {
-        **response,
-        "verified": True,
-        "state_satisfied": satisfied,
-        "attributed": "seawall" if ours else "unknown",
-    }
-    return Finding(Verdict.APPLIED, reason, told)
 
 
 def pruned(doubt: Doubt, wanted: list[str], key: str) -> Finding:
@@ -50,7 +33,7 @@ def pruned(doubt: Doubt, wanted: list[str], key: str) -> Finding:
     left = argument(doubt.now or {}, "left", list[str])
     removed = [each for each in wanted if each not in left]
     if left and not doubt.settled:
-        return once_settled(doubt, Verdict.UNDECIDED, f"{len(left)} of {len(wanted)} are still there")
+        return doubt.once_settled(Verdict.UNDECIDED, f"{len(left)} of {len(wanted)} are still there")
     if wanted and not removed:
         return Finding(Verdict.NOT_APPLIED, "all of them are still there")
     kept = [{key: each, "reason": "it is still there"} for each in left]
@@ -58,25 +41,15 @@ def pruned(doubt: Doubt, wanted: list[str], key: str) -> Finding:
     return applied(f"{len(removed)} of {len(wanted)} are gone", response, satisfied=not left, ours=False)
 
 
-def nothing_before(record: Record) -> PreImage:
-    """Of a change that is about nothing that was there before."""
-    return {}
-
-
-def at_once(arguments: Mapping[str, object], pre_image: PreImage) -> float:
-    """For changes that take no time."""
-    return SETTLE_SECONDS
-
-
 def _create(doubt: Doubt) -> Finding:
     if doubt.now is None:
-        return once_settled(doubt, Verdict.NOT_APPLIED, "there is no network of this command")
+        return doubt.once_settled(Verdict.NOT_APPLIED, "there is no network of this command")
     return applied("it is there", created_response(doubt.now), satisfied=True, ours=True)
 
 
 def _remove(doubt: Doubt) -> Finding:
     if doubt.now is not None:
-        return once_settled(doubt, Verdict.NOT_APPLIED, "it is still there")
+        return doubt.once_settled(Verdict.NOT_APPLIED, "it is still there")
     response = {"network": doubt.pre_image.get("name"), "id": doubt.pre_image.get("id")}
     return applied("it is gone", response, satisfied=True, ours=True)
 
@@ -86,14 +59,13 @@ def _connect(doubt: Doubt) -> Finding:
         return _gone(doubt)
     before, now = doubt.pre_image.get("connected") is True, _endpoint(doubt.now)
     if now is None:
-        return once_settled(doubt, Verdict.NOT_APPLIED, "it is not connected")
+        return doubt.once_settled(Verdict.NOT_APPLIED, "it is not connected")
     if fits(now, doubt.arguments):
         reason = "it was connected already" if before else "it is connected"
         return applied(reason, _response(doubt, doubt.now), satisfied=True, ours=not before)
     if before:
-        return once_settled(doubt, Verdict.NOT_APPLIED, "it is connected as it was before")
-    return once_settled(
-        doubt,
+        return doubt.once_settled(Verdict.NOT_APPLIED, "it is connected as it was before")
+    return doubt.once_settled(
         Verdict.UNKNOWABLE,
         "it is connected with other aliases or another address: somebody else has connected it, and nothing tells "
         "what was before",
@@ -104,7 +76,7 @@ def _disconnect(doubt: Doubt) -> Finding:
     if doubt.now is None:
         return _gone(doubt)
     if _endpoint(doubt.now) is not None:
-        return once_settled(doubt, Verdict.NOT_APPLIED, "it is still connected")
+        return doubt.once_settled(Verdict.NOT_APPLIED, "it is still connected")
     before = doubt.pre_image.get("connected") is True
     reason = "it is not connected any more" if before else "it was not connected"
     return applied(reason, _response(doubt, doubt.now), satisfied=True, ours=before)
@@ -162,11 +134,8 @@ async def _by_label(docker: Docker, sought: Sought, timeout_seconds: float) -> T
 
 async def _by_id(docker: Docker, sought: Sought, timeout_seconds: float) -> Target | None:
     network_id = argument(sought.pre_image, "id", str)
-    try:
-        record = await docker.network_inspect(network_id, timeout_seconds=timeout_seconds)
-    except DockerFailure as failure:
-        if failure.status != _NOT_FOUND:
-            raise
+    record = await if_there(docker.network_inspect(network_id, timeout_seconds=timeout_seconds))
+    if record is None:
         return None
     return Target(network_id, str(record.get("Name")), record)
 

@@ -20,13 +20,13 @@ from seawall.agent.operations.runner import (
     permit,
     section,
     target_of,
+    why_kept,
 )
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.container_spec import COMMAND_LABEL
 from seawall.operations.networks import PREDEFINED
 
-_NOT_FOUND, _CONFLICT = 404, 409
-_SERVER_ERROR = 500
+_CONFLICT = 409
 
 
 async def network_list(execution: Execution) -> object:
@@ -126,7 +126,8 @@ async def network_prune(execution: Execution) -> object:
         elif used & {network_id, names[network_id]}:
             kept.append({"id": network_id, "reason": "a container is in it"})
         else:
-            reason = await _removed(execution, network_id)
+            removal = execution.docker.network_remove(network_id, timeout_seconds=execution.timeout_seconds)
+            reason = await why_kept(removal)
             if reason is None:
                 removed.append(network_id)
             else:
@@ -249,17 +250,6 @@ async def _used(execution: Execution) -> set[object]:
         used.update(networks)
         used.update(section(networks, name).get("NetworkID") for name in networks)
     return used
-
-
-async def _removed(execution: Execution, network_id: str) -> str | None:
-    """Remove a network; why it is kept, None if it is gone."""
-    try:
-        await execution.docker.network_remove(network_id, timeout_seconds=execution.timeout_seconds)
-    except DockerFailure as failure:
-        if failure.status is None or failure.status >= _SERVER_ERROR:
-            raise
-        return failure.message if failure.status != _NOT_FOUND else "it was gone already"
-    return None
 
 
 async def resolve_network(docker: Docker, arguments: Arguments, timeout_seconds: float) -> Target:

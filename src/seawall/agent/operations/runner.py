@@ -74,6 +74,8 @@ Raises `DockerFailure`, and `ResponseTooLarge` for a response that no frame coul
 Resolver = Callable[[Docker, Arguments, float], Awaitable[Target | None]]
 """What the arguments of a change mean now, asked before it begins, within so many seconds. Raises `DockerFailure`."""
 
+_NOT_FOUND, _SERVER_ERROR = 404, 500
+
 RESPONSE_LIMIT_BYTES = 3 * 1024 * 1024
 """The most that a response may take on the wire; the rest of the frame is room for what is around it."""
 
@@ -109,6 +111,27 @@ def section(record: Mapping[str, object], name: str) -> Mapping[str, object]:
     """An object inside one of Docker's objects; empty if Docker left it out."""
     value = record.get(name)
     return value if isinstance(value, dict) else {}
+
+
+async def if_there(call: Awaitable[Kind]) -> Kind | None:
+    """What Docker answers to a call about an object, None if there is no such object. Raises DockerFailure."""
+    try:
+        return await call
+    except DockerFailure as failure:
+        if failure.status != _NOT_FOUND:
+            raise
+        return None
+
+
+async def why_kept(removal: Awaitable[None]) -> str | None:
+    """Why a prune leaves an object, None if it removed it. Raises DockerFailure where Docker didn't decide that."""
+    try:
+        await removal
+    except DockerFailure as failure:
+        if failure.status is None or failure.status >= _SERVER_ERROR:
+            raise
+        return failure.message if failure.status != _NOT_FOUND else "it was gone already"
+    return None
 
 
 def target_of(execution: Execution) -> Target:

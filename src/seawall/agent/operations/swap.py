@@ -13,7 +13,14 @@ from seawall.agent.operations.containers import grace_of
 from seawall.agent.operations.health import is_well, last_check
 from seawall.agent.operations.image_records import look
 from seawall.agent.operations.replacement import COMMAND_LABEL, REPLACES_LABEL, Replacement, replacement_of
-from seawall.agent.operations.runner import Execution, Target, argument, clock_of, section
+from seawall.agent.operations.runner import (
+    Execution,
+    Target,
+    argument,
+    clock_of,
+    if_there,
+    section,
+)
 from seawall.agent.operations.saga import Ending, Saga, Step, StepFailed, in_doubt, run_saga
 from seawall.agent.operations.snapshot import Snapshot, snapshot_of
 from seawall.agent.operations.verification import Record
@@ -27,7 +34,6 @@ CREATE = "create"
 """The first step that Docker sees anything of."""
 
 _LOOK_AGAIN_SECONDS = 0.5
-_NOT_FOUND = 404
 _SHORT = 12
 _MANUAL = {"Name": "no"}
 
@@ -281,12 +287,7 @@ class Swap:
     # What Docker is asked again and again
 
     async def _find(self, container_id: str) -> Record | None:
-        try:
-            return await self._docker.container_inspect(container_id, timeout_seconds=self._seconds)
-        except DockerFailure as failure:
-            if failure.status != _NOT_FOUND:
-                raise
-            return None
+        return await if_there(self._docker.container_inspect(container_id, timeout_seconds=self._seconds))
 
     async def _old(self) -> Record:
         record = await self._find(self._old_id)
@@ -323,13 +324,11 @@ class Swap:
         )
 
     async def _remove_one(self, container_id: str, *, volumes: bool) -> None:
-        try:
-            await self._docker.container_remove(
+        await if_there(
+            self._docker.container_remove(
                 container_id, force=True, volumes=volumes, timeout_seconds=self._seconds
             )
-        except DockerFailure as failure:
-            if failure.status != _NOT_FOUND:
-                raise
+        )
 
     async def _warn(self) -> None:
         """What the user has to know, as long as the old one is there to be looked at."""

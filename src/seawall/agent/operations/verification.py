@@ -60,6 +60,12 @@ class Doubt(Struct, frozen=True):
     step: str | None = None
     command_id: str = ""
 
+    def once_settled(self, verdict: Verdict, reason: str) -> Finding:
+        """The verdict, if nothing can be under way any more."""
+        if self.settled:
+            return Finding(verdict, reason)
+        return Finding(Verdict.UNDECIDED, f"{reason}, but Docker may still be at it")
+
 
 class Sought(Struct, frozen=True):
     """What is known of the object of a change that is in doubt. `step` is the last that its journal has."""
@@ -87,3 +93,32 @@ class Verifier(Struct, frozen=True):
     find: Finder
     resume: Runner | None = None
     journaled: bool = False
+
+
+SETTLE_SECONDS = 5.0
+"""How long a change that takes no time may still be under way in the Docker Engine after everything broke."""
+
+
+def applied(reason: str, response: Mapping[str, object], *, satisfied: bool, ours: bool) -> Finding:
+    """It has happened, or what it asked for is so; `ours` says that nothing else explains it as well."""
+    told = {
+        **response,
+        "verified": True,
+        "state_satisfied": satisfied,
+        "attributed": "seawall" if ours else "unknown",
+    }
+    return Finding(Verdict.APPLIED, reason, told)
+
+
+def nothing_before(record: Record) -> PreImage:
+    """The pre-image of a change that is about nothing that was there before."""
+    return {}
+
+
+def settles_in(seconds: float) -> Callable[[Mapping[str, object], PreImage], float]:
+    """The `settle_seconds` of changes that all take so long at most."""
+    return lambda arguments, pre_image: seconds
+
+
+at_once = settles_in(SETTLE_SECONDS)
+"""For changes that take no time."""

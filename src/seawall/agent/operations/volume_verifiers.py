@@ -6,9 +6,9 @@ and made again is only told from the one before by its labels and options.
 
 from __future__ import annotations
 
-from seawall.agent.docker import Docker, DockerFailure
-from seawall.agent.operations.network_verifiers import applied, at_once, nothing_before, once_settled, pruned
-from seawall.agent.operations.runner import Target, argument, section
+from seawall.agent.docker import Docker
+from seawall.agent.operations.network_verifiers import pruned
+from seawall.agent.operations.runner import Target, argument, if_there, section
 from seawall.agent.operations.verification import (
     Doubt,
     Finding,
@@ -17,21 +17,22 @@ from seawall.agent.operations.verification import (
     Sought,
     Verdict,
     Verifier,
+    applied,
+    at_once,
+    nothing_before,
 )
 from seawall.agent.operations.volumes import created_response, made_as_asked, made_by
-
-_NOT_FOUND = 404
 
 
 def _create(doubt: Doubt) -> Finding:
     if doubt.now is None:
-        return once_settled(doubt, Verdict.NOT_APPLIED, "there is no such volume")
+        return doubt.once_settled(Verdict.NOT_APPLIED, "there is no such volume")
     ours = made_by(doubt.now, doubt.command_id)
     if ours or made_as_asked(doubt.now, doubt.arguments):
         response = created_response(doubt.now, changed=ours)
         return applied("it is there", response, satisfied=True, ours=ours)
-    return once_settled(
-        doubt, Verdict.FAILED, "there is a volume of that name, and its driver or its options are others"
+    return doubt.once_settled(
+        Verdict.FAILED, "there is a volume of that name, and its driver or its options are others"
     )
 
 
@@ -40,12 +41,11 @@ def _remove(doubt: Doubt) -> Finding:
     if doubt.now is None:
         return applied("it is gone", {"volume": name}, satisfied=True, ours=True)
     if _before(doubt.now) != dict(doubt.pre_image):
-        return once_settled(
-            doubt,
+        return doubt.once_settled(
             Verdict.UNKNOWABLE,
             "there is another volume of that name: the one that was meant is gone, and nothing tells who removed it",
         )
-    return once_settled(doubt, Verdict.NOT_APPLIED, "it is still there")
+    return doubt.once_settled(Verdict.NOT_APPLIED, "it is still there")
 
 
 def _prune(doubt: Doubt) -> Finding:
@@ -62,13 +62,8 @@ def _before(record: Record) -> PreImage:
 
 
 async def _named(docker: Docker, name: str, timeout_seconds: float) -> Target | None:
-    try:
-        record = await docker.volume_inspect(name, timeout_seconds=timeout_seconds)
-    except DockerFailure as failure:
-        if failure.status != _NOT_FOUND:
-            raise
-        return None
-    return Target(name, name, record)
+    record = await if_there(docker.volume_inspect(name, timeout_seconds=timeout_seconds))
+    return Target(name, name, record) if record is not None else None
 
 
 async def _created(docker: Docker, sought: Sought, timeout_seconds: float) -> Target | None:

@@ -17,11 +17,12 @@ from seawall.agent.operations.runner import (
     permit,
     section,
     target_of,
+    why_kept,
 )
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.container_spec import COMMAND_LABEL
 
-_NOT_FOUND, _CONFLICT, _SERVER_ERROR = 404, 409, 500
+_CONFLICT = 409
 
 
 async def volume_list(execution: Execution) -> object:
@@ -80,15 +81,12 @@ async def volume_prune(execution: Execution) -> object:
     removed: list[str] = []
     kept: list[dict[str, str]] = []
     for name in argument(execution.arguments, "names", list[str]):
-        try:
-            await execution.docker.volume_remove(name, force=False, timeout_seconds=execution.timeout_seconds)
-        except DockerFailure as failure:
-            if failure.status is None or failure.status >= _SERVER_ERROR:
-                raise
-            reason = "it was gone already" if failure.status == _NOT_FOUND else failure.message
-            kept.append({"name": name, "reason": reason})
-        else:
+        removal = execution.docker.volume_remove(name, force=False, timeout_seconds=execution.timeout_seconds)
+        reason = await why_kept(removal)
+        if reason is None:
             removed.append(name)
+        else:
+            kept.append({"name": name, "reason": reason})
         execution.progress(f"{len(removed)} removed, {len(kept)} kept")
     return {"removed": removed, "kept": kept}
 
