@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from seawall.client.choice import choose
 from seawall.client.client import Client
 from seawall.client.context import TOKEN_VARIABLE, resolve
@@ -119,7 +121,8 @@ class Seawall:
             try:
                 async with turns:
                     own_key = key_on_host(key, host.agent_id, several=selector.plural)
-                    command = await self.api.submit(_order_for(order, host), idempotency_key=own_key)
+                    own = msgspec.structs.replace(order, agent=host.agent_id)
+                    command = await self.api.submit(own, idempotency_key=own_key)
                     commands[host.name] = command
                     if delivery.get("wait", True) and not command.state.final:
                         commands[host.name] = await self.api.wait(command.command_id)
@@ -144,18 +147,6 @@ def _selector(on: On) -> Selector:
     if on is None:
         return Selector()
     return parse_selector([on] if isinstance(on, str) else on)
-
-
-def _order_for(order: CommandOrder, host: Agent) -> CommandOrder:
-    return CommandOrder(
-        operation=order.operation,
-        agent=host.agent_id,
-        arguments=order.arguments,
-        timeout_seconds=order.timeout_seconds,
-        max_attempts=order.max_attempts,
-        deadline_seconds=order.deadline_seconds,
-        queue=order.queue,
-    )
 
 
 def _plain_arguments(arguments: Mapping[str, object]) -> dict[str, object]:
