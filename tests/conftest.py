@@ -36,21 +36,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
-_SLOW_DOCKER_TESTS = ("test_compose.py", "test_container_update.py")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that need a Docker Engine on two workers, with a dockerd each: one alone would be the last to end.
-
-    Those that kill it or bring up whole projects take as long as all the others.
-    """
+    """The first of the tests that need a Docker Engine may have to install it, which has a limit of its own."""
     for item in items:
-        if item.get_closest_marker("docker") is None:
-            continue
-        slow = "chaos" in item.path.parts or item.path.name in _SLOW_DOCKER_TESTS
-        item.add_marker(pytest.mark.xdist_group("slow docker" if slow else "docker"))
-        if item.get_closest_marker("timeout") is None:
-            # The first of them may have to install the Engine, which has a limit of its own.
+        if item.get_closest_marker("docker") is not None and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(120, func_only=True))
 
 

@@ -130,10 +130,13 @@ class Engine:
             self._paused = False
 
     def ensure_running(self) -> None:
-        """Undo what an earlier test did: resumed, started, and without containers."""
+        """Undo what an earlier test did: resumed, started, and with nothing in it but the image."""
         self.resume()
         self.start()
         self.remove_all_containers()
+        for noun in ("networks", "volumes"):
+            self._expect(self.request("POST", f"/{noun}/prune"), f"remove the {noun}")
+        self._remove_other_images()
 
     # What tests ask of it
 
@@ -226,6 +229,16 @@ class Engine:
         self._expect(answer, "list containers")
         for container in json.loads(answer.body):
             self.remove_container(container["Id"])
+
+    def _remove_other_images(self) -> None:
+        answer = self.request("GET", "/images/json")
+        self._expect(answer, "list images")
+        for image in json.loads(answer.body):
+            tags = [tag for tag in image["RepoTags"] or () if tag != "<none>:<none>"]
+            for name in [tag for tag in tags if tag != IMAGE] or ([] if tags else [image["Id"]]):
+                removed = self.request("DELETE", f"/images/{quote(name, safe='')}?force=1")
+                if removed.status != http.HTTPStatus.NOT_FOUND:  # gone with another
+                    self._expect(removed, f"remove image {name}")
 
     def log_tail(self, characters: int = 600) -> str:
         """The end of dockerd's log."""

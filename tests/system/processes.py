@@ -46,6 +46,14 @@ def living_processes() -> dict[int, Process]:
     return processes
 
 
+def environment_of(process_id: int) -> set[bytes]:
+    """The settings, each NAME=VALUE, that a process was started with; none of one that has ended."""
+    try:
+        return set(Path(f"/proc/{process_id}/environ").read_bytes().split(b"\0"))
+    except OSError:
+        return set()
+
+
 def mounts_below(directory: Path) -> list[str]:
     """Mount points in a folder, the deepest first."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]

@@ -23,7 +23,7 @@ from tests.system.compose_host import WEB_AND_DB, Host
 from tests.system.engine import Engine
 from tests.system.packages import NotInstallable, find_or_install
 from tests.system.plane import Plane, until
-from tests.system.processes import living_processes
+from tests.system.processes import environment_of, living_processes
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300, func_only=True)]
 
@@ -87,15 +87,6 @@ def networks(engine: Engine) -> set[str]:
     found = engine.request("GET", "/networks").json()
     assert isinstance(found, list)
     return {network["Name"] for network in found}
-
-
-def composing(project: str) -> list[int]:
-    """The Compose programs at work on a project."""
-    return [
-        number
-        for number, process in living_processes().items()
-        if f"\0-p\0{project}\0".encode() in process.arguments
-    ]
 
 
 @pytest.mark.asyncio
@@ -260,12 +251,21 @@ class Gate:
 
         return until("its end", over, within_seconds=120)
 
+    def composing(self) -> list[int]:
+        """The Compose programs at work on the project, those of this very Engine: another worker has the same."""
+        return [
+            number
+            for number, process in living_processes().items()
+            if b"\0-p\0gate\0" in process.arguments
+            and f"DOCKER_HOST={self.engine.host}".encode() in environment_of(number)
+        ]
+
     def kill_programs(self) -> None:
         """End the Compose programs at work as a power cut would."""
-        for process in composing("gate"):
+        for process in self.composing():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        until("the programs are dead", lambda: not composing("gate"))
+        until("the programs are dead", lambda: not self.composing())
 
     def containers(self) -> dict[str, dict[str, object]]:
         return containers(self.engine, "gate")
@@ -299,7 +299,7 @@ def test_a_project_half_brought_up_when_its_agent_ends_is_brought_up_once(gate: 
         agent.wait(timeout=30)
     else:
         gate.plane.kill("agent")
-    assert composing("gate"), "the program ended with its agent"
+    assert gate.composing(), "the program ended with its agent"
     if end == "agent and program killed":
         gate.kill_programs()
     gate.plane.start_agent(gate.engine.host)
@@ -317,7 +317,7 @@ def test_a_project_half_brought_up_when_its_agent_ends_is_brought_up_once(gate: 
 def test_a_project_half_brought_up_when_docker_dies_is_brought_up_when_it_is_back(gate: Gate) -> None:
     command, first = gate.bring_up_half()
     gate.engine.kill()
-    until("the program has ended", lambda: not composing("gate"), within_seconds=90)
+    until("the program has ended", lambda: not gate.composing(), within_seconds=90)
     gate.engine.start()
     until("it runs again", lambda: gate.running("gate_first_1"), within_seconds=90)
     gate.open()
@@ -333,7 +333,7 @@ def test_a_project_half_brought_down_when_everything_is_killed_is_brought_down(g
     gate.open()
     assert gate.end_of(command)["state"] == "SUCCEEDED"
     command = gate.give("compose_down", grace_seconds=3)
-    until("the program is at work", lambda: composing("gate"))
+    until("the program is at work", lambda: gate.composing())
     until("one has stopped", lambda: sum(one["State"] == "running" for one in gate.containers().values()) < 2)
     gate.plane.kill("agent")
     gate.kill_programs()
