@@ -29,6 +29,7 @@ HOST = "00000000-0000-7000-8000-000000000001"
 STEP_SECONDS = 0.5
 
 _UNCHANGED_ROUNDS = 2
+_APART_SECONDS = 0.1
 
 _JUMPS = [
     sign * jump
@@ -56,7 +57,8 @@ class Jumps:
 class LedgerHost:
     """A session of a host that begins each command once, takes its time, and remembers how it ended.
 
-    How long each takes, whether it is told in time, and whether Docker is there is all in the dice of its name.
+    How long each takes, whether it is told in time, and whether Docker is there is all in the dice of its name. No two
+    answers come in the same moment: which of them the store's threads let through first would be anybody's guess.
     """
 
     clock: FakeClock
@@ -77,17 +79,19 @@ class LedgerHost:
         if not attempt.asks:
             self.reached.append((name, attempt.number, now))
         dice = random.Random(f"{self.seed}/{name}/{attempt.number}")
+        of_its_own = dice.uniform(0.0, _APART_SECONDS)
         if name not in self._over_at:
             if attempt.asks:
                 return Outcome(CommandErrorCode.DEADLINE_EXCEEDED, "never begun", source=Source.LEDGER)
             if dice.random() < 0.3:
+                await self.clock.sleep_until(now + of_its_own)
                 return Outcome(
                     CommandErrorCode.DOCKER_ERROR,
                     "Docker is away",
                     circumstance=Circumstance.DOCKER_UNREACHABLE,
                     source=Source.AGENT,
                 )
-            self._over_at[name] = now + dice.choice((0.5, 3.0, 12.0, 45.0))
+            self._over_at[name] = now + dice.choice((0.5, 3.0, 12.0, 45.0)) + of_its_own
         if self._over_at[name] > now + attempt.timeout_seconds:
             await self.clock.sleep_until(now + attempt.timeout_seconds)
             return Outcome(CommandErrorCode.TIMEOUT, "no answer", circumstance=Circumstance.SILENT)
@@ -129,11 +133,12 @@ class Plane:
         self.dispatcher.agent_connected(HOST)
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass, in steps so small that the store's threads keep up with it."""
+        """Let time pass, from one moment at which something falls due to the next: the store's threads keep up."""
         until = self.clock.now() + seconds
         await self.settle()
-        while self.clock.now() < until:
-            await self.clock.advance(min(STEP_SECONDS, until - self.clock.now()))
+        while (now := self.clock.now()) < until:
+            due = next((when for when in self.clock.timers if when > now), until)
+            await self.clock.advance(min(due, until, now + STEP_SECONDS) - now)
             await self.settle()
 
     async def settle(self) -> None:
