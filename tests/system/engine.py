@@ -31,6 +31,7 @@ IMAGE = "busybox:latest"
 
 _APPLETS = ("cat", "echo", "env", "false", "id", "kill", "ls", "nc", "printf", "seq", "sh", "sleep", "true")
 _LONGEST_SOCKET_PATH = 107
+_LONGEST_STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,17 @@ class Engine:
         self._paused = False
 
     def pause(self) -> None:
-        """SIGSTOP: dockerd accepts connections (the kernel does) and says nothing."""
+        """SIGSTOP: dockerd accepts connections (the kernel does) and says nothing; returns when all of it stands."""
         self._signal(signal.SIGSTOP)
         self._paused = True
+        if self._process is None:
+            return
+        asked, end = os.WSTOPPED | os.WNOWAIT | os.WNOHANG, time.monotonic() + _LONGEST_STOP_SECONDS
+        # The kernel stops one thread after the other, and the last of them may still answer.
+        while os.waitid(os.P_PID, self._process.pid, asked) is None:
+            if time.monotonic() > end:
+                raise TimeoutError(f"dockerd did not stop within {_LONGEST_STOP_SECONDS:g} s")
+            time.sleep(0.005)  # the kernel tells nobody when
 
     def resume(self) -> None:
         """SIGCONT: dockerd goes on where it was."""
