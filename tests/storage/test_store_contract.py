@@ -85,6 +85,43 @@ async def test_a_command_that_is_turned_away_at_once_keeps_its_reason(store: Sto
     assert await store.open_commands("a-1") == []
 
 
+def pull(command_id: str, **changes: object) -> CommandRecord:
+    arguments = {"reference": "registry.test/app:1", "password": "sealed"}
+    return command(command_id, operation="image_pull", arguments=arguments, **changes)
+
+
+async def password_of(store: Store, command_id: str) -> object:
+    record = await store.command(command_id)
+    assert record is not None
+    assert record.arguments["reference"] == "registry.test/app:1"
+    return record.arguments["password"]
+
+
+@pytest.mark.parametrize("state", [state for state in CommandState if state.final])
+async def test_a_secret_is_kept_until_no_attempt_can_need_it_any_more(
+    store: Store, state: CommandState
+) -> None:
+    await store.accept(pull("turned-away", state=state))
+    await store.accept(pull("done"))
+    await store.start_attempt("done", attempt(1))
+    assert await password_of(store, "done") == "sealed"
+    await store.finish(finished(pull("done", attempts=[attempt(1)]), state))
+    left = "sealed" if state is CommandState.UNKNOWN else "***"
+    assert await password_of(store, "turned-away") == left
+    assert await password_of(store, "done") == left
+
+
+async def test_a_secret_of_an_unknown_goes_when_it_is_settled(store: Store) -> None:
+    await store.accept(pull("c-1"))
+    await store.finish(finished(pull("c-1"), CommandState.UNKNOWN))
+    assert not await store.finish(finished(pull("c-1")))
+    assert await password_of(store, "c-1") == "sealed"
+    assert await store.settle(finished(pull("c-1"), CommandState.UNKNOWN))
+    assert await password_of(store, "c-1") == "sealed"
+    assert await store.settle(finished(pull("c-1"), CommandState.FAILED))
+    assert await password_of(store, "c-1") == "***"
+
+
 async def test_a_known_key_with_the_same_fingerprint_returns_the_command_that_has_it_unchanged(
     store: Store,
 ) -> None:
