@@ -26,7 +26,7 @@ from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
 from tests.storage.backends import LEDGER, command
 
-HEAD = "0004"
+HEAD = "0005"
 NEXT = '''
 """The next."""
 from alembic import op
@@ -255,3 +255,25 @@ def test_the_third_versions_secrets_go_with_what_is_over_and_stay_with_what_may_
         )
     assert msgspec.json.decode(kept["compose_up"]) == {"project": "shop", "environment": "***"}
     assert msgspec.json.decode(kept["compose_down"]) == {"project": "shop", "environment": "sealed-3"}
+
+
+def test_who_overruled_a_circuit_is_read_from_what_the_fourth_version_wrote(tmp_path: Path) -> None:
+    first_four, path = tmp_path / "first_four", tmp_path / "fourth.db"
+    shutil.copytree(MIGRATIONS, first_four, ignore=only("0001", "0002", "0003", "0004"))
+    migrate(partial(connect, path), "it", first_four)
+    said = {
+        "5 failures in 60 s": "",
+        "disk swap (open by ann)": "ann",
+        "no (open by me) reason (reset by bob (night))": "bob (night)",
+        "(open by ann) is over": "",
+    }
+    with closing(connect(path)) as connection:
+        for reason in said:
+            connection.execute(
+                "INSERT INTO circuit_transitions (at, agent_id, domain, origin, target, reason)"
+                " VALUES (1, 'a-1', 'agent', 'closed', 'open', ?)",
+                (reason,),
+            )
+    migrate(partial(connect, path), "it")
+    with closing(connect(path)) as connection:
+        assert dict(connection.execute('SELECT reason, "by" FROM circuit_transitions').fetchall()) == said

@@ -535,12 +535,14 @@ async def test_only_a_live_token_can_be_revoked(store: Store) -> None:
 
 
 async def test_transitions_come_newest_first(store: Store) -> None:
-    await store.add_transitions([transition("one"), transition("two", "a-2")])
+    by_hand = transition("one")
+    by_hand.by = "ann"
+    await store.add_transitions([by_hand, transition("two", "a-2")])
     await store.add_transitions([])
     await store.add_transitions([transition("three")])
-    assert await store.transitions() == [transition("three"), transition("two", "a-2"), transition("one")]
+    assert await store.transitions() == [transition("three"), transition("two", "a-2"), by_hand]
     assert await store.transitions(limit=1) == [transition("three")]
-    assert await store.transitions(agent_id="a-1") == [transition("three"), transition("one")]
+    assert await store.transitions(agent_id="a-1") == [transition("three"), by_hand]
     assert await store.transitions(agent_id="a-1", limit=0) == []
 
 
