@@ -95,7 +95,7 @@ def _program_code(ending: Ending) -> int:
         or command.state is not CommandState.SUCCEEDED
     ):
         return DONE
-    return code_of_process(command.response)
+    return code_of_process(command.response) if isinstance(command.response, Mapping) else DONE
 
 
 def summary(endings: Sequence[Ending]) -> str:
