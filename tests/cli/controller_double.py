@@ -53,6 +53,10 @@ class Script:
     """By operation, where that is another than `response`."""
     interrupt: bool = False
     """Somebody presses Ctrl-C while the events are followed."""
+    interrupt_order: bool = False
+    """Somebody presses it before the answer says that the command was accepted."""
+    interrupt_again: bool = False
+    """And presses it once more while the cancellation is asked for, which has no answer."""
 
 
 @dataclass
@@ -177,6 +181,9 @@ class ControllerDouble:
                 self._finish(known)
             self.under_way += 1
             self.most_under_way = max(self.most_under_way, self.under_way)
+        if script.interrupt_order:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
         if script.lose_answers:
             script.lose_answers -= 1
             assert request.transport is not None
@@ -197,6 +204,9 @@ class ControllerDouble:
 
     async def _cancel(self, request: web.Request) -> web.Response:
         record = self.commands[request.match_info["id"]]
+        if self.scripts[str(record["agent"])].interrupt_again:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
         if self.scripts[str(record["agent"])].goes_on:
             return problem(409, "too_late", "it runs already")
         if not record["finished_at"]:

@@ -441,3 +441,29 @@ def test_ctrl_c_says_that_a_command_goes_on_which_cannot_be_cancelled(
     assert "command command-1 goes on" in call.out
     assert "it runs already" in call.out
     assert "seawall command cancel command-1" in call.out
+
+
+@pytest.mark.usefixtures("_ctrl_c_works")
+def test_a_second_ctrl_c_leaves_at_once_and_says_that_the_command_goes_on_and_how_to_look(
+    seawall: Seawall, controller: ControllerDouble
+) -> None:
+    script = controller.add("local")
+    script.interrupt, script.interrupt_again = True, True
+    call = seawall(*RESTART, "--on", "local")
+    assert call.code == 130
+    *_, asked, goes_on = call.out.splitlines()
+    assert "command command-1: asking for its end; Ctrl-C again leaves at once" in asked
+    assert "command command-1 goes on (its cancellation was asked for)" in goes_on
+    assert "'seawall command show command-1'" in goes_on
+    assert "'seawall command cancel command-1'" in goes_on
+    assert call.err == "seawall: interrupted\n"
+
+
+@pytest.mark.usefixtures("_ctrl_c_works")
+def test_ctrl_c_before_the_answer_says_that_the_command_may_have_been_accepted(
+    seawall: Seawall, controller: ControllerDouble
+) -> None:
+    controller.add("local").interrupt_order = True
+    call = seawall(*RESTART, "--on", "local")
+    assert call.code == 130
+    assert call.out == "it may have been accepted: 'seawall command list --on local' shows it then\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,11 +30,24 @@ class Target(Struct, frozen=True):
 
 
 def run(work: Coroutine[object, object, Result]) -> Result:
-    """Run it on a loop of its own. Ctrl-C cancels it and ends the call."""
+    """Run it on a loop of its own. Ctrl-C cancels it and ends the call; a further one cancels what that waits for."""
+    # Where Ctrl-C is ignored, as in the background, or somebody else's, it stays so.
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     try:
-        return asyncio.run(work)
-    except KeyboardInterrupt as error:
+        return asyncio.run(_cancelled_by_ctrl_c(work) if ours else work)
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
         raise Interrupted("interrupted") from error
+
+
+async def _cancelled_by_ctrl_c(work: Coroutine[object, object, Result]) -> Result:
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    if task is not None:
+        # asyncio would raise a second one in the middle of whatever runs, and what is to be said then never is.
+        loop.add_signal_handler(signal.SIGINT, task.cancel)
+    try:
+        return await work
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def ask(context: typer.Context, work: Callable[[Client], Awaitable[Result]]) -> Result:

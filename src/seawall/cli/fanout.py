@@ -176,6 +176,10 @@ async def _perform_on(
         return _without_record(host, error, key)
     except Unreachable as error:
         return _without_record(host, error, key)
+    except asyncio.CancelledError:
+        text = f"it may have been accepted: 'seawall command list --on {host.name}' shows it then"
+        reporter.heard(host, Event("progress", {"text": text}))
+        raise
     if not manner.follow:
         return Ending(host, code_of_state(command.state), command, followed=False)
     reporter.accepted(host, command)
