@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
+
+READING, CHANGING = 0o077, 0o022
+"""What others may do with a file, as bits of its mode; whoever must not read it must not change it either."""
+_MOST_BYTES = 64 * 1024
+
+
+class Exposed(Exception):
+    """Others may do with a file what only its owner should. The message says which file, and what to do about that."""
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -20,6 +29,23 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
         os.fsync(descriptor)
     unfinished.replace(path)
     sync_directory(path.parent)
+
+
+def read_small(path: Path, *, kept_from: int = 0) -> bytes | None:
+    """The content of a file, None if there is none; of more than 64 KiB only the beginning.
+
+    `kept_from` is what others must not be able to do with it: READING or CHANGING. Raises OSError and Exposed.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    with open(descriptor, "rb") as file:
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if mode & kept_from:
+            done = "read or changed" if kept_from == READING else "changed"
+            raise Exposed(f"{path} can be {done} by other users (mode {mode:04o}): run 'chmod 600 {path}'")
+        return file.read(_MOST_BYTES)
 
 
 def make_private(path: Path) -> None:

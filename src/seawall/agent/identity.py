@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import ssl
 import stat
 from collections.abc import Mapping
@@ -16,13 +15,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from seawall.files import write_whole
+from seawall.files import CHANGING, READING, Exposed, read_small, write_whole
 
 IDENTITY_FILE = "identity.json"
 KEY_FILE = "agent.key"
 CA_FILE = "ca.pem"
 
-_MAX_FILE_BYTES = 64 * 1024
 _JOIN_AGAIN = "join again with 'seawall agent join' and a new token"
 
 
@@ -145,7 +143,7 @@ def prepare_directory(directory: Path) -> None:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = stat.S_IMODE(directory.stat().st_mode)
-        if mode & 0o022:
+        if mode & CHANGING:
             raise IdentityError(
                 f"other users can replace this host's key in {directory} (mode {mode:04o}): run "
                 f"'chmod 700 {directory}'"
@@ -206,25 +204,18 @@ def _load_ca(path: Path) -> str:
 
 def _read_file(path: Path, *, private: bool = False) -> bytes | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-            content = file.read(_MAX_FILE_BYTES)
-    except FileNotFoundError:
-        return None
+        return read_small(path, kept_from=READING if private else CHANGING)
+    except Exposed as error:
+        if not private:
+            raise IdentityError(str(error)) from error
+        raise IdentityError(
+            f"this host's key {error}; if others have had access to this host, revoke it on the controller and join "
+            "again"
+        ) from error
     except OSError as error:
         raise IdentityError(
             f"{path} can't be read: {error.strerror or error}; run the agent as the user who joined this host"
         ) from error
-    if private and mode & 0o077:
-        raise IdentityError(
-            f"this host's key {path} can be read or changed by other users (mode {mode:04o}): run 'chmod "
-            f"600 {path}'; "
-            "if others have had access to this host, revoke it on the controller and join again"
-        )
-    if mode & 0o022:
-        raise IdentityError(f"{path} can be changed by other users (mode {mode:04o}): run 'chmod 600 {path}'")
-    return content
 
 
 def _not_writable(directory: Path, error: OSError) -> IdentityError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import os
 import re
 import ssl
 import stat
@@ -24,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from seawall.files import write_whole
+from seawall.files import CHANGING, READING, Exposed, read_small, write_whole
 from seawall.wire.join import CONTROLLER_SERVER_NAME
 
 CA_VALIDITY = timedelta(days=3650)
@@ -33,7 +32,6 @@ RENEW_BEFORE = timedelta(days=30)
 
 # Hosts whose clock runs a little behind must be able to join at once.
 _CLOCK_TOLERANCE = timedelta(hours=1)
-_MAX_FILE_BYTES = 64 * 1024
 _DNS_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_-]{1,63})*")
 _ALWAYS_COVERED = (CONTROLLER_SERVER_NAME, "localhost", "127.0.0.1", "::1")
 
@@ -119,7 +117,7 @@ class CertificateAuthority:
 def _open_ca(directory: Path, now: datetime) -> x509.Certificate:
     certificate_path, key_path = directory / "ca.pem", directory / "ca.key"
     key = _read_key(key_path)
-    certificate_bytes = _read_file(certificate_path)
+    certificate_bytes = read_small(certificate_path)
     if certificate_bytes is None:
         if key is None:
             key = ec.generate_private_key(ec.SECP256R1())
@@ -190,7 +188,7 @@ def _usable_server(
     directory: Path, ca: x509.Certificate, now: datetime, names: list[x509.GeneralName]
 ) -> x509.Certificate | None:
     """The server certificate on disk, or None when a new one has to be issued."""
-    certificate_bytes = _read_file(directory / "server.pem")
+    certificate_bytes = read_small(directory / "server.pem")
     try:
         key = _read_key(directory / "server.key")
         if certificate_bytes is None or key is None:
@@ -283,7 +281,12 @@ class _UnreadableKeyError(AuthorityError):
 
 
 def _read_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
-    content = _read_file(path, private=True)
+    try:
+        content = read_small(path, kept_from=READING)
+    except Exposed as error:
+        raise AuthorityError(
+            f"the private key {error}; if others have had access to this machine, treat the key as stolen"
+        ) from error
     if content is None:
         return None
     try:
@@ -297,25 +300,10 @@ def _read_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
     return key
 
 
-def _read_file(path: Path, *, private: bool = False) -> bytes | None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    with open(descriptor, "rb") as file:
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-        if private and mode & 0o077:
-            raise AuthorityError(
-                f"the private key {path} can be read or changed by other users (mode {mode:04o}): run "
-                f"'chmod 600 {path}'; if others have had access to this machine, treat the key as stolen"
-            )
-        return file.read(_MAX_FILE_BYTES)
-
-
 def _prepare_directory(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     mode = stat.S_IMODE(directory.stat().st_mode)
-    if mode & 0o022:
+    if mode & CHANGING:
         raise AuthorityError(
             f"other users can replace the keys in {directory} (mode {mode:04o}): run 'chmod 700 {directory}'"
         )

@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import os
 import secrets
-import stat
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from seawall.engine.secrets import SecretLost
-from seawall.files import write_whole
+from seawall.files import READING, Exposed, read_small, write_whole
 from seawall.storage.archive import VAULT_KEY
 
 _KEY_BYTES, _NONCE_BYTES = 32, 12
@@ -72,18 +70,12 @@ class KeyVault:
 
 def _read(path: Path) -> bytes | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    with open(descriptor, "rb") as file:
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-        if mode & 0o077:
-            raise VaultError(
-                f"the key {path} can be read or changed by other users (mode {mode:04o}): run 'chmod 600 {path}'; if "
-                "others have had access to this machine, change the passwords that commands were given"
-            )
-        key = file.read(_KEY_BYTES + 1)
-    if len(key) != _KEY_BYTES:
+        key = read_small(path, kept_from=READING)
+    except Exposed as error:
+        raise VaultError(
+            f"the key {error}; if others have had access to this machine, change the passwords that commands were given"
+        ) from error
+    if key is not None and len(key) != _KEY_BYTES:
         raise VaultError(f"{path} isn't a key of {_KEY_BYTES} bytes; restore it from a backup")
     return key
 
