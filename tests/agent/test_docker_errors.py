@@ -60,6 +60,17 @@ CHANGES: dict[str, Call] = {
     ),
 }
 
+# Changes whose answer says what wasn't known before.
+TELLING: dict[str, Call] = {
+    "POST /containers/create": lambda docker: docker.container_create(name=None, spec={}, timeout_seconds=5),
+    "POST /containers/web/exec": lambda docker: docker.exec_create("web", spec={}, timeout_seconds=5),
+    "DELETE /images/app": lambda docker: docker.image_remove(
+        "app", force=False, prune=True, timeout_seconds=5
+    ),
+    "POST /networks/create": lambda docker: docker.network_create(spec={}, timeout_seconds=5),
+    "POST /volumes/create": lambda docker: docker.volume_create(spec={}, timeout_seconds=5),
+}
+
 
 async def failure_of(call: Awaitable[object]) -> DockerFailure:
     with pytest.raises(DockerFailure) as caught:
@@ -155,6 +166,19 @@ async def test_an_answer_that_is_no_docker_answer_is_docker_failing(
     failure = await failure_of(docker.container_list(stopped=True, timeout_seconds=5))
     assert verdict_of(failure) == (code.DOCKER_ERROR, when.DOCKER_FAILED)
     assert double.address in failure.message
+
+
+@pytest.mark.parametrize("content", ["text", [1], {"Id": 1}, None])
+@pytest.mark.parametrize("request_line", TELLING)
+async def test_a_change_whose_answer_tells_nothing_may_have_been_done(
+    double: EngineDouble, docker: AioDocker, request_line: str, content: object
+) -> None:
+    double.answers[request_line] = gives(
+        [content] if isinstance(content, dict) and "volumes" in request_line else content
+    )
+    failure = await failure_of(TELLING[request_line](docker))
+    assert verdict_of(failure) == (code.DOCKER_ERROR, when.DOCKER_FAILED)
+    assert "may have been done all the same" in failure.message
 
 
 async def test_a_container_that_is_unknown_is_named_with_advice(

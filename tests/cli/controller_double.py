@@ -316,7 +316,13 @@ class ControllerDouble:
 
     def _circuit_of(self, agent: str, domain: str) -> dict[str, object]:
         name = agent.removeprefix("id-")
-        change = {"at": ACCEPTED_AT, "from": "closed", "to": "open", "reason": "5 failures"}
+        change: dict[str, object] = {
+            "at": ACCEPTED_AT,
+            "from": "closed",
+            "to": "open",
+            "reason": "5 failures",
+        }
+        by_hand = change | {"from": "open", "to": "closed", "reason": "reset: it is well", "by": "ann"}
         return {
             "agent_id": f"id-{name}",
             "agent": name,
@@ -325,7 +331,7 @@ class ControllerDouble:
             "forced": False,
             "failures": 0,
             "successes": 0,
-            "transitions": [change],
+            "transitions": [change, by_hand],
             **self.circuit,
         }
 

@@ -152,6 +152,7 @@ def test_circuits_are_shown_and_overruled(seawall: Seawall, controller: Controll
     assert "local, agent: closed" in shown
     assert "local, docker: closed" in shown
     assert "closed -> open: 5 failures" in shown
+    assert "open -> closed by ann: reset: it is well" in shown
     assert "open, by hand" in seawall("circuit", "open", "local", "--reason", "maintenance").out
     assert controller.bodies == [{"reason": "maintenance"}]
     assert "by hand" not in seawall("circuit", "reset", "local").out

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from seawall.cli.tables import size, written
 from tests.cli.conftest import Seawall
 from tests.cli.controller_double import ControllerDouble
@@ -43,14 +45,34 @@ def test_what_a_command_in_a_container_wrote_is_printed_as_it_is(
     seawall: Seawall, controller: ControllerDouble
 ) -> None:
     controller.add("local").response = {
-        "exit_code": 2,
+        "exit_code": 7,
         "stdout": "yes\n",
         "stderr": "no\n",
         "truncated": False,
     }
     call = seawall("container", "exec", "web", "true")
-    assert (call.code, call.out) == (1, "yes\n")
-    assert call.err.splitlines() == ["no", "it ended with exit code 2"]
+    assert (call.code, call.out) == (7, "yes\n")
+    assert call.err.splitlines() == ["no", "it ended with exit code 7"]
+
+
+@pytest.mark.parametrize(("ended_with", "code"), [(0, 0), (1, 1), (7, 7), (255, 255), (None, 1)])
+def test_a_command_in_a_container_passes_its_exit_code_on(
+    seawall: Seawall, controller: ControllerDouble, ended_with: int | None, code: int
+) -> None:
+    controller.add("local").response = {"exit_code": ended_with, "stdout": "", "stderr": ""}
+    assert seawall("container", "exec", "web", "true").code == code
+    assert seawall("container", "exec", "web", "true", "--json").code == code
+    assert seawall("container", "exec", "web", "true", "--no-wait").code == 0
+
+
+def test_of_many_hosts_a_program_that_failed_is_a_failure_whatever_its_code(
+    seawall: Seawall, controller: ControllerDouble
+) -> None:
+    for name, ended_with in (("a", 0), ("b", 4)):
+        controller.add(name).response = {"exit_code": ended_with, "stdout": "", "stderr": ""}
+    assert seawall("container", "exec", "web", "true", "--on", "all").code == 1
+    controller.scripts["a"].state = "UNKNOWN"
+    assert seawall("container", "exec", "web", "true", "--on", "all").code == 4
 
 
 def test_json_lines_are_what_happens_and_at_last_the_end(

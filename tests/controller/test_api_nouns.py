@@ -142,6 +142,7 @@ async def test_a_circuit_is_shown_from_its_opening_to_its_recovery(tmp_path: Pat
             ("open", "half_open"),
             ("closed", "open"),
         ]
+        assert {each["by"] for each in transitions} == {""}, "nobody overruled it"
 
 
 @pytest.mark.asyncio
@@ -153,7 +154,8 @@ async def test_an_operator_holds_a_circuit_open_and_resets_it(tmp_path: Path) ->
         )
         held = answer.json()
         assert (held["state"], held["forced"], held["probe_at"]) == ("open", True, None)
-        assert held["transitions"][0]["reason"] == "disk swap (open by operator)"
+        (opened,) = held["transitions"]
+        assert (opened["reason"], opened["by"]) == ("held open: disk swap", "operator")
         is_problem(await plane.post("/api/v1/commands", PING), 503, "circuit_open")
         await plane.clock.advance(100_000)
         is_problem(await plane.post("/api/v1/commands", PING), 503, "circuit_open")

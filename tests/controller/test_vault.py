@@ -99,10 +99,16 @@ async def test_a_forced_retry_has_the_secret_and_seals_it_anew(tmp_path: Path) -
         plane.attach(note)
         record = await plane.done(pull())
         assert record["state"] == "UNKNOWN"
-        await plane.while_time_passes(
+        again = await plane.while_time_passes(
             plane.post(f"/api/v1/commands/{record['command_id']}/force-retry?wait=60", {})
         )
+        kept = [
+            (await plane.services.store.command(command_id)).arguments["password"]  # type: ignore[union-attr]
+            for command_id in (record["command_id"], again.json()["command_id"])
+        ]
     assert sent == [CANARY, CANARY]
+    assert kept[1] == "***"
+    assert kept[0] != "***", "it may be done over once more"
 
 
 @pytest.mark.asyncio

@@ -93,6 +93,13 @@ def test_an_older_answer_in_place_of_one_is_told_with_its_age_after_the_error() 
     assert "stale" in told[-1].text
 
 
+def test_who_overruled_a_circuit_is_told() -> None:
+    held = TransitionRecord(at(7), "a", "agent", "closed", "open", "held open: disk swap", "ann")
+    assert "the host's circuit (agent) went from closed to open by ann: held open: disk swap" in texts(
+        explain(record(), [], [held])
+    )
+
+
 def test_every_reason_that_stops_the_retries_has_its_words() -> None:
     assert set(STOPPED) == {reason.value for reason in StoppedBy}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -25,13 +26,14 @@ from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
 from tests.storage.backends import LEDGER, command
 
+HEAD = "0005"
 NEXT = '''
 """The next."""
 from alembic import op
 import sqlalchemy as sa
 
-revision = "0004"
-down_revision = "0003"
+revision = "9999"
+down_revision = "{head}"
 
 def upgrade():
     op.create_table("extra", sa.Column("number", sa.Integer))
@@ -60,10 +62,19 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+def only(*versions: str) -> Callable[[str, list[str]], set[str]]:
+    """Leaves out the migrations of all other versions."""
+
+    def left_out(_: str, names: list[str]) -> set[str]:
+        return {name for name in names if name[:4].isdigit() and name[:4] not in versions} | {"__pycache__"}
+
+    return left_out
+
+
 def migrations_with(tmp_path: Path, end: str) -> Path:
     migrations = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
-    (migrations / "versions" / "0004_next.py").write_text(NEXT.format(end=end), encoding="utf-8")
+    (migrations / "versions" / "9999_next.py").write_text(NEXT.format(end=end, head=HEAD), encoding="utf-8")
     return migrations
 
 
@@ -98,7 +109,7 @@ def test_a_later_migration_is_run_on_what_is_there(path: Path, tmp_path: Path) -
     migrate(partial(connect, path), "it", migrations_with(tmp_path, "pass"))
     with closing(connect(path)) as connection:
         assert connection.execute("SELECT term FROM controller").fetchall() == [(99,)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0004",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
 
 
 @pytest.mark.parametrize(
@@ -129,14 +140,14 @@ def test_a_failed_migration_says_that_nothing_has_changed(path: Path, tmp_path: 
 @pytest.mark.asyncio
 async def test_a_database_from_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
     with closing(connect(path)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0042'")
+        connection.execute("UPDATE alembic_version SET version_num = '9042'")
     before = content(path)
     with pytest.raises(NewerDatabase) as refused:
         await SqliteStore.open(path, SystemClock())
     message = str(refused.value)
     assert str(path) in message
-    assert "version 0042" in message
-    assert "up to 0003" in message
+    assert "version 9042" in message
+    assert f"up to {HEAD}" in message
     assert "install the newer Seawall" in message
     assert content(path) == before
 
@@ -163,7 +174,7 @@ INSERT INTO commands (command_id, operation, agent_id, agent, arguments, state, 
 def made_by_the_first_version(tmp_path: Path) -> Path:
     """A database of the first version with an agent, and a command in every state."""
     only_first, path = tmp_path / "only_first", tmp_path / "first.db"
-    shutil.copytree(MIGRATIONS, only_first, ignore=shutil.ignore_patterns("__pycache__", "0002*", "0003*"))
+    shutil.copytree(MIGRATIONS, only_first, ignore=only("0001"))
     migrate(partial(connect, path), "it", only_first)
     with closing(connect(path)) as connection:
         connection.execute("INSERT INTO controller VALUES (1, 'me', 7)")
@@ -202,7 +213,7 @@ async def test_what_the_first_version_left_open_stays_open_and_what_it_ended_sta
 
 def test_what_the_second_version_saw_begun_is_known_to_have_begun(tmp_path: Path) -> None:
     first_two, path = tmp_path / "first_two", tmp_path / "second.db"
-    shutil.copytree(MIGRATIONS, first_two, ignore=shutil.ignore_patterns("__pycache__", "0003*"))
+    shutil.copytree(MIGRATIONS, first_two, ignore=only("0001", "0002"))
     migrate(partial(connect, path), "it", first_two)
     with closing(connect(path)) as connection:
         for state in ("DISPATCHED", "RUNNING", "UNKNOWN", "SUCCEEDED"):
@@ -213,3 +224,56 @@ def test_what_the_second_version_saw_begun_is_known_to_have_begun(tmp_path: Path
     with closing(connect(path)) as connection:
         begun = connection.execute("SELECT state FROM commands WHERE begun ORDER BY state").fetchall()
     assert begun == [("RUNNING",), ("UNKNOWN",)]
+
+
+SEALED = '{"reference":"registry.test/app:1","username":"sealed-1","password":"sealed-2"}'
+
+
+def test_the_third_versions_secrets_go_with_what_is_over_and_stay_with_what_may_be_done_over(
+    tmp_path: Path,
+) -> None:
+    first_three, path = tmp_path / "first_three", tmp_path / "third.db"
+    shutil.copytree(MIGRATIONS, first_three, ignore=only("0001", "0002", "0003"))
+    migrate(partial(connect, path), "it", first_three)
+    with closing(connect(path)) as connection:
+        for state in CommandState:
+            connection.execute(FIRST_COMMAND, (f"c-{state.value}", state.value))
+        connection.execute("UPDATE commands SET operation = 'image_pull', arguments = ?", (SEALED,))
+        for operation in ("compose_up", "compose_down"):
+            connection.execute(FIRST_COMMAND, (operation, "FAILED"))
+            told = (operation, '{"project":"shop","environment":"sealed-3"}', operation)
+            connection.execute("UPDATE commands SET operation = ?, arguments = ? WHERE command_id = ?", told)
+    migrate(partial(connect, path), "it")
+    with closing(connect(path)) as connection:
+        kept = dict(connection.execute("SELECT command_id, arguments FROM commands").fetchall())
+    for state in CommandState:
+        arguments = msgspec.json.decode(kept[f"c-{state.value}"])
+        over = state.final and state is not CommandState.UNKNOWN
+        assert arguments["reference"] == "registry.test/app:1"
+        assert (arguments["username"], arguments["password"]) == (
+            ("***",) * 2 if over else ("sealed-1", "sealed-2")
+        )
+    assert msgspec.json.decode(kept["compose_up"]) == {"project": "shop", "environment": "***"}
+    assert msgspec.json.decode(kept["compose_down"]) == {"project": "shop", "environment": "sealed-3"}
+
+
+def test_who_overruled_a_circuit_is_read_from_what_the_fourth_version_wrote(tmp_path: Path) -> None:
+    first_four, path = tmp_path / "first_four", tmp_path / "fourth.db"
+    shutil.copytree(MIGRATIONS, first_four, ignore=only("0001", "0002", "0003", "0004"))
+    migrate(partial(connect, path), "it", first_four)
+    said = {
+        "5 failures in 60 s": "",
+        "disk swap (open by ann)": "ann",
+        "no (open by me) reason (reset by bob (night))": "bob (night)",
+        "(open by ann) is over": "",
+    }
+    with closing(connect(path)) as connection:
+        for reason in said:
+            connection.execute(
+                "INSERT INTO circuit_transitions (at, agent_id, domain, origin, target, reason)"
+                " VALUES (1, 'a-1', 'agent', 'closed', 'open', ?)",
+                (reason,),
+            )
+    migrate(partial(connect, path), "it")
+    with closing(connect(path)) as connection:
+        assert dict(connection.execute('SELECT reason, "by" FROM circuit_transitions').fetchall()) == said

@@ -85,6 +85,43 @@ async def test_a_command_that_is_turned_away_at_once_keeps_its_reason(store: Sto
     assert await store.open_commands("a-1") == []
 
 
+def pull(command_id: str, **changes: object) -> CommandRecord:
+    arguments = {"reference": "registry.test/app:1", "password": "sealed"}
+    return command(command_id, operation="image_pull", arguments=arguments, **changes)
+
+
+async def password_of(store: Store, command_id: str) -> object:
+    record = await store.command(command_id)
+    assert record is not None
+    assert record.arguments["reference"] == "registry.test/app:1"
+    return record.arguments["password"]
+
+
+@pytest.mark.parametrize("state", [state for state in CommandState if state.final])
+async def test_a_secret_is_kept_until_no_attempt_can_need_it_any_more(
+    store: Store, state: CommandState
+) -> None:
+    await store.accept(pull("turned-away", state=state))
+    await store.accept(pull("done"))
+    await store.start_attempt("done", attempt(1))
+    assert await password_of(store, "done") == "sealed"
+    await store.finish(finished(pull("done", attempts=[attempt(1)]), state))
+    left = "sealed" if state is CommandState.UNKNOWN else "***"
+    assert await password_of(store, "turned-away") == left
+    assert await password_of(store, "done") == left
+
+
+async def test_a_secret_of_an_unknown_goes_when_it_is_settled(store: Store) -> None:
+    await store.accept(pull("c-1"))
+    await store.finish(finished(pull("c-1"), CommandState.UNKNOWN))
+    assert not await store.finish(finished(pull("c-1")))
+    assert await password_of(store, "c-1") == "sealed"
+    assert await store.settle(finished(pull("c-1"), CommandState.UNKNOWN))
+    assert await password_of(store, "c-1") == "sealed"
+    assert await store.settle(finished(pull("c-1"), CommandState.FAILED))
+    assert await password_of(store, "c-1") == "***"
+
+
 async def test_a_known_key_with_the_same_fingerprint_returns_the_command_that_has_it_unchanged(
     store: Store,
 ) -> None:
@@ -498,12 +535,14 @@ async def test_only_a_live_token_can_be_revoked(store: Store) -> None:
 
 
 async def test_transitions_come_newest_first(store: Store) -> None:
-    await store.add_transitions([transition("one"), transition("two", "a-2")])
+    by_hand = transition("one")
+    by_hand.by = "ann"
+    await store.add_transitions([by_hand, transition("two", "a-2")])
     await store.add_transitions([])
     await store.add_transitions([transition("three")])
-    assert await store.transitions() == [transition("three"), transition("two", "a-2"), transition("one")]
+    assert await store.transitions() == [transition("three"), transition("two", "a-2"), by_hand]
     assert await store.transitions(limit=1) == [transition("three")]
-    assert await store.transitions(agent_id="a-1") == [transition("three"), transition("one")]
+    assert await store.transitions(agent_id="a-1") == [transition("three"), by_hand]
     assert await store.transitions(agent_id="a-1", limit=0) == []
 
 

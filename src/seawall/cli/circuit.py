@@ -63,7 +63,8 @@ def show(context: typer.Context, host: Host, domain: AnyDomain = None, as_json: 
     for circuit in circuits:
         say(_sentence(circuit, agent))
         for change in circuit.transitions:
-            say(f"  {since(change.at)}: {change.origin} -> {change.target}: {safe(change.reason)}")
+            by = f" by {safe(change.by)}" if change.by else ""
+            say(f"  {since(change.at)}: {change.origin} -> {change.target}{by}: {safe(change.reason)}")
 
 
 @app.command("open")

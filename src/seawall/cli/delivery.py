@@ -13,7 +13,7 @@ import typer
 from seawall.cli import results
 from seawall.cli.connect import ask
 from seawall.cli.doubt import warning
-from seawall.cli.exits import UsageProblem, worst
+from seawall.cli.exits import UsageProblem
 from seawall.cli.fanout import Manner, Plan, Work, choose, perform
 from seawall.cli.json_lines import JsonReporter
 from seawall.cli.live import ManyHostsReporter, OneHostReporter
@@ -153,7 +153,7 @@ def _conclude(endings: list[Ending], work: Work, manner: Manner, form: Form) -> 
             (tell if _answers(work) else say)(results.summary(endings))
     elif form is Form.PERSON:
         results.print_accepted(endings, plural=manner.several)
-    raise typer.Exit(worst(results.exit_code(ending) for ending in endings))
+    raise typer.Exit(results.exit_code(endings, plural=manner.several))
 
 
 def _plans(context: typer.Context, selector: Selector, plan: Plan, manner: Manner) -> list[Ending]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from seawall.client.errors import ClientError, ContextError, Unreachable
 from seawall.core.command import CommandState
@@ -16,6 +16,7 @@ UNKNOWN = 4
 """It may have happened."""
 INTERRUPTED = 130
 """Ctrl-C, as shells count it."""
+_LARGEST = 255
 
 _BY_STATE = {
     CommandState.SUCCEEDED: DONE,
@@ -54,6 +55,12 @@ class Interrupted(CliProblem):
 def code_of_state(state: CommandState) -> int:
     """The exit code of a command; one that isn't over yet was accepted, and nothing more was asked."""
     return _BY_STATE.get(state, DONE)
+
+
+def code_of_process(response: object) -> int:
+    """The exit code of a program that ran in a container, as its host tells it; FAILED where nobody knows it."""
+    code = response.get("exit_code") if isinstance(response, Mapping) else None
+    return min(code, _LARGEST) if isinstance(code, int) else FAILED
 
 
 def code_of_error(error: ClientError | Unreachable | ContextError, *, submitting: bool = False) -> int:

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from seawall.cli import tables
-from seawall.cli.exits import DONE, FAILED
+from seawall.cli.exits import DONE, FAILED, code_of_process, worst
 from seawall.cli.fanout import Work
 from seawall.cli.output import print_json, print_table, say, tell
 from seawall.cli.reporters import Ending
 from seawall.cli.wording import host_name, safe_line
 from seawall.client.models import Command
+from seawall.core.command import CommandState
 from seawall.operations.registry import OPERATIONS
 
 _AS_JSON = frozenset({"system_info"})
@@ -78,14 +79,23 @@ def _print_answers(endings: Sequence[Ending], operation: str, *, plural: bool) -
             _print_object(ending, operation, plural=plural)
 
 
-def exit_code(ending: Ending) -> int:
-    """How the call ends for one host: a program in a container that failed is a failure, although the command isn't."""
+def exit_code(endings: Sequence[Ending], *, plural: bool) -> int:
+    """How the call ends. A program in a container passes its own code on; of several it counts only that one failed."""
+    if not plural and len(endings) == 1:
+        return _program_code(endings[0]) or endings[0].exit_code
+    return worst(FAILED if _program_code(ending) else ending.exit_code for ending in endings)
+
+
+def _program_code(ending: Ending) -> int:
+    """The exit code of the program that an exec ran to its end; 0 where nothing ran to its end."""
     command = ending.command
-    if ending.exit_code == DONE and command is not None and command.operation == "container_exec":
-        response = command.response
-        if isinstance(response, Mapping) and response.get("exit_code") != 0:
-            return FAILED
-    return ending.exit_code
+    if (
+        command is None
+        or command.operation != "container_exec"
+        or command.state is not CommandState.SUCCEEDED
+    ):
+        return DONE
+    return code_of_process(command.response)
 
 
 def summary(endings: Sequence[Ending]) -> str:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from seawall.cli.exits import FAILED, UsageProblem
+from seawall.cli.exits import UsageProblem, code_of_process
 from seawall.client.frames import Output
 from seawall.wire import terminal
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from seawall.client.streams import Stream
 
 _READ_BYTES = 16 * 1024
-_LONGEST_EXIT_CODE = 255
 _MOST_WAITING = 8
 
 
@@ -50,9 +49,7 @@ async def converse(stream: Stream, *, with_terminal: bool, interactive: bool) ->
         finally:
             talking.cancel()
             await asyncio.wait((talking,))
-    response = stream.response
-    code = response.get("exit_code") if isinstance(response, dict) else None
-    return min(code, _LONGEST_EXIT_CODE) if isinstance(code, int) else FAILED
+    return code_of_process(stream.response)
 
 
 async def _talk(stream: Stream, *, with_terminal: bool, interactive: bool) -> None:

@@ -144,12 +144,13 @@ class PolicyView(Struct):
 
 
 class Transition(Struct, rename={"origin": "from", "target": "to"}):
-    """A circuit's change of state."""
+    """A circuit's change of state; `by` is who overruled it, "" for the circuit's own decision."""
 
     at: datetime
     origin: str
     target: str
     reason: str = ""
+    by: str = ""
 
 
 class Circuit(Struct):

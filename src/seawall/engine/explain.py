@@ -70,11 +70,7 @@ def explain(
         lines += _attempt(record, attempt)
     lines += [Line(decision.at, decision.kind, _decision(decision)) for decision in decisions]
     lines += [
-        Line(
-            change.at,
-            "circuit",
-            f"the host's circuit ({change.domain}) went from {change.origin} to {change.target}: {change.reason}",
-        )
+        Line(change.at, "circuit", _circuit(change))
         for change in transitions
         if change.at >= record.accepted_at and (ends_at is None or change.at <= ends_at)
     ]
@@ -114,6 +110,11 @@ def _attempt(record: CommandRecord, attempt: AttemptRecord) -> list[Line]:
             f"attempt {attempt.number} failed after {seconds:.2f} s ({attempt.error_code}): {attempt.error}"
         )
     return [*lines, Line(attempt.finished_at, "outcome", text)]
+
+
+def _circuit(change: TransitionRecord) -> str:
+    by = f" by {change.by}" if change.by else ""
+    return f"the host's circuit ({change.domain}) went from {change.origin} to {change.target}{by}: {change.reason}"
 
 
 def _decision(decision: DecisionRecord) -> str:

@@ -83,6 +83,7 @@ def notice_of(event: Event, clock: Clock) -> Notice | None:
                 "from": event.origin.value,
                 "to": event.target.value,
                 "reason": event.reason,
+                "by": event.by,
             }
             return Notice("circuit", event.agent_id, None, content)
         case _:

@@ -1,4 +1,7 @@
-"""Secret arguments of commands: sealed when a command is accepted, opened when an attempt is sent, shown never."""
+"""Secret arguments of commands: sealed when a command is accepted, opened when an attempt is sent, shown never.
+
+They are kept as long as an attempt may need them, and no longer.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ import json
 from collections.abc import Mapping
 from typing import Protocol
 
+from seawall.core.command import CommandState
+from seawall.engine.records import CommandRecord
 from seawall.operations.operation import Operation
 from seawall.operations.registry import OPERATIONS
-from seawall.operations.secrets import secrets_of
+from seawall.operations.secrets import hidden, secrets_of
 
 
 class SecretLost(Exception):
@@ -54,6 +59,17 @@ def marked(operation: Operation, arguments: Mapping[str, object], vault: Vault) 
     """The arguments as they are compared: other secrets make other arguments."""
     secret = secrets_of(operation)
     return {name: vault.mark(_text(value)) if name in secret else value for name, value in arguments.items()}
+
+
+def without_secrets(record: CommandRecord) -> dict[str, object] | None:
+    """The arguments to keep in place of those with secrets, once no attempt can follow; None if they stay as they are.
+
+    An UNKNOWN may be done over, whether its agent can still tell what it was or not.
+    """
+    if not record.state.final or record.state is CommandState.UNKNOWN:
+        return None
+    operation = OPERATIONS.get(record.operation)
+    return hidden(operation, record.arguments) if secrets_of(operation) else None
 
 
 def _text(value: object) -> str:

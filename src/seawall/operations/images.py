@@ -41,7 +41,7 @@ _CREDENTIALS = (
     Argument(
         "password",
         str,
-        "the password or token for the registry; it is kept sealed until the host has it, and never shown",
+        "the password or token for the registry; it is kept sealed until the command is over, and never shown",
         max_length=8192,
         secret=True,
     ),

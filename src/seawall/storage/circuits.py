@@ -28,6 +28,7 @@ class _TransitionRow(NamedTuple):
     origin: str
     target: str
     reason: str
+    by: str
 
 
 _newest = (
@@ -55,6 +56,7 @@ class CircuitTables(Database):
                 "origin": record.origin,
                 "target": record.target,
                 "reason": record.reason,
+                "by": record.by,
             }
             for record in records
         ]
@@ -83,4 +85,5 @@ def _to_transition(found: Row) -> TransitionRecord:
         origin=row.origin,
         target=row.target,
         reason=row.reason,
+        by=row.by,
     )

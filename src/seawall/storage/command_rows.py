@@ -8,6 +8,7 @@ import msgspec
 
 from seawall.core.command import CommandState
 from seawall.engine.records import AttemptRecord, CommandRecord, DecisionRecord, Unsettled
+from seawall.engine.secrets import without_secrets
 from seawall.storage.statements import (
     Row,
     to_json,
@@ -90,6 +91,12 @@ def end_of(record: CommandRecord) -> dict[str, object]:
     return {"id": record.command_id, "keep_key": int(record.idempotency_key is not None), **_end(record)}
 
 
+def arguments_left(record: CommandRecord) -> dict[str, object] | None:
+    """The arguments and `id` of a command that is over and had secrets; None where nothing has to go."""
+    left = without_secrets(record)
+    return None if left is None else {"id": record.command_id, "arguments": to_json(left)}
+
+
 def attempt_end_of(command_id: str, attempt: AttemptRecord) -> dict[str, object]:
     """The columns that say how an attempt ended, `id` and `nth`."""
     return {
@@ -104,12 +111,13 @@ def attempt_end_of(command_id: str, attempt: AttemptRecord) -> dict[str, object]
 
 def command_row(record: CommandRecord) -> dict[str, object]:
     """All columns of a command."""
+    left = without_secrets(record)
     return {
         "command_id": record.command_id,
         "operation": record.operation,
         "agent_id": record.agent_id,
         "agent": record.agent,
-        "arguments": to_json(record.arguments),
+        "arguments": to_json(record.arguments if left is None else left),
         "accepted_at": to_microseconds(record.accepted_at),
         "deadline_at": to_microseconds(record.deadline_at),
         "timeout_seconds": record.timeout_seconds,

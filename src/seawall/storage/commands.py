@@ -16,6 +16,7 @@ from seawall.storage.command_rows import (
     CommandRow,
     DecisionRow,
     UnsettledRow,
+    arguments_left,
     attempt_end_of,
     attempt_row,
     command_row,
@@ -107,6 +108,7 @@ _SETTLE = Statement(
     ),
     [*_END, "resolved_by", "resolution"],
 )
+_FORGET_SECRETS = Statement(update(commands).where(_this_command), ["arguments"])
 _RUNNING = Statement(
     update(commands)
     .where(_this_command, commands.c.state == literal_column(f"'{CommandState.DISPATCHED.value}'"))
@@ -202,7 +204,7 @@ class CommandTables(Database):
     async def finish(self, record: CommandRecord, decisions: Sequence[DecisionRecord] = ()) -> bool:
         """See `CommandStore.finish`. Raises LookupError for a command that isn't known."""
         command_id = record.command_id
-        end = end_of(record)
+        end, left = end_of(record), arguments_left(record)
         last = record.attempts[-1] if record.attempts else None
         attempt_end = attempt_end_of(command_id, last) if last is not None else None
         decided = [decision_row(command_id, decision) for decision in decisions]
@@ -211,6 +213,8 @@ class CommandTables(Database):
             if connection.execute(_FINISH, end).rowcount == 1:
                 if attempt_end is not None:
                     connection.execute(_END_ATTEMPT, attempt_end)
+                if left is not None:
+                    connection.execute(_FORGET_SECRETS, left)
                 _add_decisions(connection, decided)
                 return True
             if connection.execute(_COMMAND, {"id": command_id}).fetchone() is None:
@@ -222,11 +226,14 @@ class CommandTables(Database):
     async def settle(self, record: CommandRecord, decisions: Sequence[DecisionRecord] = ()) -> bool:
         """See `CommandStore.settle`."""
         end = end_of(record) | {"resolved_by": record.resolved_by, "resolution": record.resolution}
+        left = arguments_left(record)
         decided = [decision_row(record.command_id, decision) for decision in decisions]
 
         def job(connection: Connection) -> bool:
             if connection.execute(_SETTLE, end).rowcount != 1:
                 return False
+            if left is not None:
+                connection.execute(_FORGET_SECRETS, left)
             _add_decisions(connection, decided)
             return True
 

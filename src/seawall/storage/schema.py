@@ -191,6 +191,7 @@ circuit_transitions = Table(
     Column("origin", Text, nullable=False),
     Column("target", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False, server_default=""),
 )
 Index(
     "ix_circuit_transitions_agent_id_sequence", circuit_transitions.c.agent_id, circuit_transitions.c.sequence

@@ -135,5 +135,6 @@ def _log_circuit(event: CircuitChanged) -> None:
             "from": event.origin.value,
             "to": event.target.value,
             "reason": event.reason,
+            "by": event.by,
         },
     )

@@ -8,7 +8,7 @@ from typing import Protocol
 import aiodocker
 from aiodocker.types import JSONValue
 
-from seawall.agent.docker.engine import AioEngine, Work, a_list, an_object
+from seawall.agent.docker.engine import AioEngine, Work, a_list, an_id, an_object, understood
 from seawall.agent.docker.logs import LogTail, read_log
 
 
@@ -189,15 +189,16 @@ class AioContainers(AioEngine):
     ) -> str:
         """See `Containers.container_create`."""
         what = f"create container {name}" if name is not None else "create a container"
+        request = self.request(what, changes=True)
         answer = await self.change(
-            self.request(what, changes=True),
+            request,
             "POST",
             "containers/create",
             params={"name": name},
             body=spec,
             timeout_seconds=timeout_seconds,
         )
-        return str(an_object(answer)["Id"])
+        return understood(request, answer, an_id)
 
     async def container_configure(
         self, container: str, *, changes: Mapping[str, object], timeout_seconds: float

@@ -226,6 +226,25 @@ def a_list(answer: object) -> list[dict[str, object]]:
     return answer
 
 
+def an_id(answer: object) -> str:
+    """The id that an answer tells. Raises LookupError and TypeError."""
+    told = an_object(answer)["Id"]
+    if not isinstance(told, str):
+        raise TypeError("the answer tells no id")
+    return told
+
+
+def understood(request: Request, answer: object, read: Callable[[object], Answer]) -> Answer:
+    """What `read`, such as `an_id`, makes of a change's answer. Raises DockerFailure.
+
+    An answer of another shape tells nothing: whether the change was done stays open.
+    """
+    try:
+        return read(answer)
+    except (LookupError, TypeError, ValueError) as error:
+        raise request.failed(error) from error
+
+
 def _given(params: Parameters | None) -> dict[str, JSONValue]:
     """The parameters that have a value; Docker takes filters and lists as JSON."""
     return {

@@ -8,7 +8,7 @@ from typing import Protocol
 import aiodocker
 from msgspec import Struct
 
-from seawall.agent.docker.engine import AioEngine, an_object
+from seawall.agent.docker.engine import AioEngine, an_id, an_object, understood
 from seawall.agent.docker.logs import frames
 
 OUTPUT_LIMIT_BYTES = 1024 * 1024
@@ -41,14 +41,17 @@ class AioExecutions(AioEngine):
 
     async def exec_create(self, container: str, *, spec: Mapping[str, object], timeout_seconds: float) -> str:
         """See `Executions.exec_create`."""
+        request = self.request(
+            f"prepare a process in container {container}", "container", container, changes=True
+        )
         answer = await self.change(
-            self.request(f"prepare a process in container {container}", "container", container, changes=True),
+            request,
             "POST",
             f"containers/{container}/exec",
             body=spec,
             timeout_seconds=timeout_seconds,
         )
-        return str(an_object(answer)["Id"])
+        return understood(request, answer, an_id)
 
     async def exec_start(self, exec_id: str, *, timeout_seconds: float) -> Output:
         """See `Executions.exec_start`."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import aiodocker
 
-from seawall.agent.docker.engine import AioEngine, Parameters, a_list, an_object
+from seawall.agent.docker.engine import AioEngine, Parameters, a_list, an_object, understood
 from seawall.agent.failure import DockerFailure, Request
 from seawall.operations.image_reference import DEFAULT_REGISTRY, ImageReference, parse_reference
 
@@ -187,14 +187,15 @@ class AioImages(AioEngine):
         self, image: str, *, force: bool, prune: bool, timeout_seconds: float
     ) -> list[dict[str, object]]:
         """See `Images.image_remove`."""
+        request = self.request(f"remove image {image}", "image", image, changes=True)
         answer = await self.change(
-            self.request(f"remove image {image}", "image", image, changes=True),
+            request,
             "DELETE",
             f"images/{image}",
             params={"force": force, "noprune": not prune},
             timeout_seconds=timeout_seconds,
         )
-        return a_list(answer)
+        return understood(request, answer, a_list)
 
     async def _look_up(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from seawall.agent.docker.engine import AioEngine, a_list, an_object
+from seawall.agent.docker.engine import AioEngine, a_list, an_id, an_object, understood
 
 
 class Networks(Protocol):
@@ -62,10 +62,7 @@ class AioNetworks(AioEngine):
             body={**spec, "CheckDuplicate": True},
             timeout_seconds=timeout_seconds,
         )
-        created = answer.get("Id") if isinstance(answer, dict) else None
-        if not isinstance(created, str):
-            raise request.failed(TypeError("the answer tells no id"))
-        return created
+        return understood(request, answer, an_id)
 
     async def network_remove(self, network: str, *, timeout_seconds: float) -> None:
         """See `Networks.network_remove`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from seawall.agent.docker.engine import AioEngine, a_list, an_object
+from seawall.agent.docker.engine import AioEngine, a_list, an_object, understood
 
 
 class Volumes(Protocol):
@@ -60,9 +60,7 @@ class AioVolumes(AioEngine):
         answer = await self.change(
             request, "POST", "volumes/create", body=spec, timeout_seconds=timeout_seconds
         )
-        if not isinstance(answer, dict):
-            raise request.failed(TypeError("the answer is no object"))
-        return answer
+        return understood(request, answer, an_object)
 
     async def volume_remove(self, volume: str, *, force: bool, timeout_seconds: float) -> None:
         """See `Volumes.volume_remove`."""

@@ -707,7 +707,7 @@ class SyncContainers(Group):
         - `health_timeout_seconds`: how long the new container may take until it is healthy, before the old
           one is put back
         - `username`: who to be at the registry, if it wants to know
-        - `password`: the password or token for the registry; it is kept sealed until the host has it, and
+        - `password`: the password or token for the registry; it is kept sealed until the command is over, and
           never shown
         """
         return self._perform(

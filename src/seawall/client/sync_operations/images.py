@@ -62,7 +62,7 @@ class SyncImages(Group):
         - `reference`: the image's reference, such as registry.example.com/team/app:1.2, with a tag or a
           digest
         - `username`: who to be at the registry, if it wants to know
-        - `password`: the password or token for the registry; it is kept sealed until the host has it, and
+        - `password`: the password or token for the registry; it is kept sealed until the command is over, and
           never shown
         - `mirror`: a registry such as mirror.example.com:5000 that is asked where the image's own can't be
           reached
@@ -88,7 +88,7 @@ class SyncImages(Group):
         - `reference`: the image's reference, such as registry.example.com/team/app:1.2, with a tag or a
           digest
         - `username`: who to be at the registry, if it wants to know
-        - `password`: the password or token for the registry; it is kept sealed until the host has it, and
+        - `password`: the password or token for the registry; it is kept sealed until the command is over, and
           never shown
         """
         return self._perform(

@@ -33,6 +33,9 @@ class Action(Enum):
     RESET = "reset"
 
 
+_DONE_BY_HAND = {Action.OPEN: "held open", Action.CLOSE: "held closed", Action.RESET: "reset"}
+
+
 class ActionBody(Struct, forbid_unknown_fields=True):
     """Why a circuit is overruled; kept in its history."""
 
@@ -62,7 +65,7 @@ async def change_circuit(
     body = await read_json(request, ActionBody, empty=b"{}")
     record = _find(services, agent)
     now = services.clock.now()
-    reason = f"{body.reason or 'no reason given'} ({action.value} by {principal.name})"
+    reason = f"{_DONE_BY_HAND[action]}: {body.reason or 'no reason given'}"
     guard = services.guards.of(record.agent_id)
     try:
         if action is Action.RESET and domain not in dict(guard.breakers):
@@ -140,7 +143,7 @@ def circuit_document(services: Services, agent: AgentRecord, domain: Domain) -> 
 async def _full_document(services: Services, agent: AgentRecord, domain: Domain) -> dict[str, object]:
     kept = await services.transitions(agent.agent_id)
     transitions = [
-        {"at": each.at, "from": each.origin, "to": each.target, "reason": each.reason}
+        {"at": each.at, "from": each.origin, "to": each.target, "reason": each.reason, "by": each.by}
         for each in kept
         if each.domain == domain.value
     ]
