@@ -32,6 +32,14 @@ IMAGE = "busybox:latest"
 _APPLETS = ("cat", "echo", "env", "false", "id", "kill", "ls", "nc", "printf", "seq", "sh", "sleep", "true")
 _LONGEST_SOCKET_PATH = 107
 _LONGEST_STOP_SECONDS = 10.0
+_DATA_SIZE = "2g"
+_WATCHDOG = """
+read -r line || kill -TERM "$0"
+kill -CONT "$0"
+left=50
+while kill -0 "$0" && [ $((left -= 1)) -gt 0 ]; do sleep 0.1; done
+umount --lazy "$1"
+"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,7 @@ class Engine:
         self.socket_path = str(self.directory / "docker.sock")
         self.host = f"unix://{self.socket_path}"
         self.log_path = self.directory / "dockerd.log"
+        self._data = self.directory / "data"
 
     # Life and death
 
@@ -78,6 +87,7 @@ class Engine:
         if self.running:
             return
         self._forget_the_dead()
+        self._keep_in_memory()
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command_line(),
@@ -260,7 +270,7 @@ class Engine:
         """End dockerd with us, should we be killed: a shell notices that nobody holds the other end of its input."""
         self._unwatch()
         self._watchdog = subprocess.Popen(
-            ["/bin/sh", "-c", 'read -r line || kill -TERM "$0"; kill -CONT "$0"', str(process_id)],
+            ["/bin/sh", "-c", _WATCHDOG, str(process_id), str(self._data)],
             stdin=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -277,7 +287,7 @@ class Engine:
             # In a network of its own: with --bridge=none dockerd removes docker0 wherever it finds one.
             *(str(self._programs.unshare), "--net", "--"),
             str(self._programs.dockerd),
-            *("--data-root", str(self.directory / "data")),
+            *("--data-root", str(self._data)),
             *("--exec-root", str(self.directory / "exec")),
             *("-H", self.host),
             *("-p", str(self.directory / "pid")),
@@ -340,6 +350,21 @@ class Engine:
             time.sleep(0.02)  # another process ends, and tells nobody when
         for note in ("pid", "docker.sock", "exec/containerd/containerd.pid"):
             (self.directory / note).unlink(missing_ok=True)
+
+    def _keep_in_memory(self) -> None:
+        """Have its data where a flush costs nothing, if we may mount: no test of it is about a loss of power."""
+        self._data.mkdir(exist_ok=True)
+        if not mounts_below(self._data):
+            command = [
+                "/bin/mount",
+                "-t",
+                "tmpfs",
+                "-o",
+                f"mode=0711,size={_DATA_SIZE}",
+                "tmpfs",
+                str(self._data),
+            ]
+            subprocess.run(command, capture_output=True, check=False)
 
     def _containerd_lives(self) -> bool:
         processes = living_processes()

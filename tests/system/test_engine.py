@@ -90,7 +90,7 @@ def test_dockerd_ends_with_tests_that_are_killed() -> None:
         check=False,
     ).stdout
     directory = Path(output.strip())
-    wait_until(lambda: not processes_that_name(directory))
+    wait_until(lambda: not processes_that_name(directory) and not mounts_below(directory))
     shutil.rmtree(directory)
 
 

@@ -1,20 +1,64 @@
-"""`seawall container copy-out`: files of a container, unpacked here."""
+"""Archives that come from a host: unpacked here, or kept in a file."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from seawall.cli.exits import CliProblem
-from seawall.cli.output import say
+from seawall.cli.exits import CliProblem, UsageProblem
+from seawall.cli.gauge import Gauge, in_megabytes
+from seawall.cli.output import say, tell
 
 if TYPE_CHECKING:
     from seawall.client.streams import Stream
 
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
+
+
+STDOUT = Path("-")
+"""Stands for no file, but for whoever reads what is printed."""
+
+
+async def keep(stream: Stream, target: Path) -> None:
+    """Take a stream to its end, into a file that is there when all of it is, or to stdout. Raises CliProblem."""
+    if target == STDOUT:
+        async for data in stream:
+            await asyncio.to_thread(_print, data)
+        return
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with unfinished.open("xb") as file, Gauge("saving") as gauge:
+            async for data in stream:
+                file.write(data)
+                gauge.show(file.tell())
+            size = file.tell()
+        unfinished.replace(target)
+    except OSError as error:
+        raise CliProblem(f"{target} can't be written: {error.strerror or error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    tell(f"{in_megabytes(size)} are in {target}")
+
+
+def check_output(target: Path | None) -> Path:
+    """Where an archive goes; no terminal is good for one. Raises UsageProblem."""
+    if target is not None and target != STDOUT:
+        if target.is_dir():
+            raise UsageProblem(f"{target} is a directory: name a file in it")
+        return target
+    if sys.stdout.isatty():
+        raise UsageProblem("an archive is nothing for a terminal: name a file with --output, or pipe it on")
+    return STDOUT
+
+
+def _print(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 async def unpack(stream: Stream, target: Path) -> None:

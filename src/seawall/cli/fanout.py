@@ -44,6 +44,8 @@ class Work(Struct, frozen=True):
     stream: bool = False
     into: Path | None = None
     """Where the archive that the stream is goes, unpacked."""
+    output: Path | None = None
+    """The file that the stream goes to as it is."""
     by_host: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def on(self, host: Agent) -> dict[str, object]:

@@ -18,6 +18,7 @@ from seawall.cli import (
     container,
     controller,
     doctor,
+    image,
     nouns,
     operation,
     policy,
@@ -53,6 +54,7 @@ _HANDWRITTEN = {
     "container_exec": container.add_exec,
     "container_logs": container.add_logs,
     "container_stats": container.add_stats,
+    "image_save": image.add_save,
     "system_events": container.add_events,
 }
 for _noun in nouns.NOUNS:

@@ -42,7 +42,7 @@ class StreamProblem(CliProblem):
 
 def follow(context: typer.Context, selector: Selector, work: Work) -> NoReturn:
     """Print a stream of one host as it comes, until it ends or Ctrl-C."""
-    from seawall.cli.copying import unpack
+    from seawall.cli.copying import keep, unpack
     from seawall.cli.terminal import check_terminal, converse
 
     given = work.arguments
@@ -56,6 +56,9 @@ def follow(context: typer.Context, selector: Selector, work: Work) -> NoReturn:
             async with client.stream(work.operation, name, given) as stream:
                 if work.operation == _PROCESS:
                     return await converse(stream, with_terminal=with_terminal, interactive=interactive)
+                if work.output is not None:
+                    await keep(stream, work.output)
+                    return DONE
                 if work.into is not None:
                     await unpack(stream, work.into)
                     return DONE

@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 
 from seawall.core.command import SafetyClass
 from seawall.operations.image_reference import LONGEST_REFERENCE, InvalidReference, parse_reference
-from seawall.operations.operation import Argument, Lane, Operation, Role
+from seawall.operations.operation import Argument, Lane, Operation, Role, StreamKind
 
 MOST_PRUNED = 500
 """Images that one command removes at most."""
+
+MOST_SAVED = 32
+"""Images in one archive at most."""
 
 HOST_PATTERN = r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?"
 """A registry: its name or address, with a port if need be."""
@@ -59,6 +62,16 @@ def _is_reference(name: str) -> Callable[[Mapping[str, object]], list[str]]:
 def _is_image(arguments: Mapping[str, object]) -> list[str]:
     """An id, or its beginning, is an image as well."""
     return [] if _ID.fullmatch(str(arguments["image"])) else _is_reference("image")(arguments)
+
+
+def _are_images(arguments: Mapping[str, object]) -> list[str]:
+    given = arguments["images"]
+    if not isinstance(given, list) or not given:
+        return ["argument 'images' is empty: name an image"]
+    texts = [str(each) for each in given if _ID.fullmatch(str(each)) is None]
+    return [
+        f"argument 'images': {problem}" for text in texts if (problem := _reference_problem(text)) is not None
+    ]
 
 
 def _is_transfer(arguments: Mapping[str, object]) -> list[str]:
@@ -214,6 +227,27 @@ IMAGE_PRUNE = Operation(
     ),
     timeout_seconds=300.0,
 )
+IMAGE_SAVE = Operation(
+    "image_save",
+    "Images with their tags as one tar archive, which image_load takes.",
+    SafetyClass.SAFE_READ,
+    (
+        Argument(
+            "images",
+            list,
+            "the images' references, such as nginx:1.27, or their ids; the archive keeps what names them here",
+            required=True,
+            max_items=MOST_SAVED,
+            max_length=LONGEST_REFERENCE,
+            pattern=_REFERENCE_PATTERN,
+            positional=True,
+        ),
+    ),
+    role=Role.VIEWER,
+    stream=StreamKind.READ,
+    command=False,
+    check=_are_images,
+)
 
 OPERATIONS = (
     IMAGE_LIST,
@@ -224,4 +258,5 @@ OPERATIONS = (
     IMAGE_REMOVE,
     IMAGE_PRUNE_PLAN,
     IMAGE_PRUNE,
+    IMAGE_SAVE,
 )

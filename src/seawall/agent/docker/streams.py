@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
+from urllib.parse import urlencode
 
 from seawall.agent.docker.engine import AioEngine
 
@@ -37,6 +38,11 @@ class Streams(Protocol):
         self, container: str, *, path: str, timeout_seconds: float
     ) -> AbstractAsyncContextManager[AsyncGenerator[bytes]]:
         """A file or directory of the container as a tar archive, named by the path's last part."""
+
+    def image_archive(
+        self, images: Sequence[str], *, timeout_seconds: float
+    ) -> AbstractAsyncContextManager[AsyncGenerator[bytes]]:
+        """Images, each with the name it is asked for by, as one tar archive in Docker's layout."""
 
     def system_events(self, *, timeout_seconds: float) -> AbstractAsyncContextManager[AsyncGenerator[bytes]]:
         """A line of JSON for each thing that happens in the Engine from now on."""
@@ -91,6 +97,18 @@ class AioStreams(AioEngine):
             self.request(f"copy {path} out of container {container}", "container", container),
             f"containers/{container}/archive",
             params={"path": path},
+            timeout_seconds=timeout_seconds,
+        )
+
+    def image_archive(
+        self, images: Sequence[str], *, timeout_seconds: float
+    ) -> AbstractAsyncContextManager[AsyncGenerator[bytes]]:
+        """See `Streams.image_archive`."""
+        # The same parameter several times is what no table can say.
+        names = urlencode([("names", image) for image in images])
+        return self.stream(
+            self.request(f"save {', '.join(images)}", "image"),
+            f"images/get?{names}",
             timeout_seconds=timeout_seconds,
         )
 

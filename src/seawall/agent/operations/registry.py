@@ -26,6 +26,7 @@ from seawall.agent.operations.streaming import (
     container_copy_out,
     container_logs,
     container_stats,
+    image_save,
     system_events,
 )
 from seawall.agent.operations.verification import Verifier
@@ -48,6 +49,7 @@ STREAMERS: dict[str, Streamer] = {
     "container_stats": container_stats,
     "container_copy_out": container_copy_out,
     "container_exec": container_exec,
+    "image_save": image_save,
     "system_events": system_events,
 }
 

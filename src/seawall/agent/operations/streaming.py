@@ -9,10 +9,14 @@ from typing import Protocol
 
 from seawall.agent.docker import Docker
 from seawall.agent.local_policy import LocalPolicy
+from seawall.agent.operations.image_records import id_of
 from seawall.agent.operations.runner import Arguments, argument, section
 
 BEGIN_SECONDS = 30.0
 """How long the Docker Engine may take until a stream begins."""
+
+_GATHERING_SECONDS = 600.0
+"""How long Docker may take to gather the layers of images before it sends any of them."""
 
 _header = struct.Struct(">BxxxL").pack
 _STDOUT = 1
@@ -89,6 +93,19 @@ async def container_copy_out(work: StreamWork) -> object:
             size += len(piece)
             await work.write(piece)
     return {"bytes": size}
+
+
+async def image_save(work: StreamWork) -> object:
+    """Images as a tar archive; the response has the images' ids and the archive's size."""
+    images, docker = argument(work.arguments, "images", list[str]), work.docker
+    # Docker begins an archive before it knows whether it has all that belongs into it.
+    found = [await docker.image_inspect(image, timeout_seconds=BEGIN_SECONDS) for image in images]
+    size = 0
+    async with docker.image_archive(images, timeout_seconds=_GATHERING_SECONDS) as pieces:
+        async for piece in pieces:
+            size += len(piece)
+            await work.write(piece)
+    return {"ids": [id_of(record) for record in found], "bytes": size}
 
 
 async def system_events(work: StreamWork) -> object:

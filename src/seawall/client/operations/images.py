@@ -11,6 +11,7 @@ from typing import Unpack
 from seawall.client.delivery import Delivery, On
 from seawall.client.operations.group import Group
 from seawall.client.results import Results
+from seawall.client.streams import Stream
 
 
 class Images(Group):
@@ -129,3 +130,12 @@ class Images(Group):
         - `images`: whole ids, as image_prune_plan lists them
         """
         return await self._perform("image_prune", on, {"images": images}, delivery)
+
+    def stream_save(self, images: Sequence[str], *, on: str) -> Stream:
+        """Images with their tags as one tar archive, which image_load takes, as a stream of the one host `on`:
+        see `Stream`.
+
+        - `images`: the images' references, such as nginx:1.27, or their ids; the archive keeps what names
+          them here
+        """
+        return self._stream("image_save", on, {"images": images})

@@ -11,6 +11,7 @@ from typing import Unpack
 from seawall.client.delivery import Delivery, On
 from seawall.client.results import Results
 from seawall.client.sync_operations.group import Group
+from seawall.client.sync_streams import SyncStream
 
 
 class SyncImages(Group):
@@ -127,3 +128,12 @@ class SyncImages(Group):
         - `images`: whole ids, as image_prune_plan lists them
         """
         return self._perform("image_prune", on, {"images": images}, delivery)
+
+    def stream_save(self, images: Sequence[str], *, on: str) -> SyncStream:
+        """Images with their tags as one tar archive, which image_load takes, as a stream of the one host `on`:
+        see `SyncStream`.
+
+        - `images`: the images' references, such as nginx:1.27, or their ids; the archive keeps what names
+          them here
+        """
+        return self._stream("image_save", on, {"images": images})

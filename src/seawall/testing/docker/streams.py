@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import struct
-import tarfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from seawall.testing.containers import FakeContainer
+from seawall.testing.docker.archives import packed, saved
 from seawall.testing.docker.attachments import FakeAttachments
 
 _header = struct.Struct(">BxxxL").pack
@@ -66,12 +65,31 @@ class FakeStreams(FakeAttachments):
         _ = await self._look("container_archive", lambda: self._find(container), timeout_seconds)
 
         async def archive() -> AsyncGenerator[bytes]:
-            packed, content = io.BytesIO(), path.encode()
-            with tarfile.open(fileobj=packed, mode="w") as tar:
-                member = tarfile.TarInfo(path.rstrip("/").rpartition("/")[2] or "root")
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-            yield packed.getvalue()
+            yield packed([(path.rstrip("/").rpartition("/")[2] or "root", path.encode())])
+
+        pieces = archive()
+        try:
+            yield pieces
+        finally:
+            await pieces.aclose()
+
+    @asynccontextmanager
+    async def image_archive(
+        self, images: Sequence[str], *, timeout_seconds: float
+    ) -> AsyncIterator[AsyncGenerator[bytes]]:
+        """See `Streams.image_archive`."""
+
+        def named() -> list[tuple[str, list[str]]]:
+            found = [(self.find_image(image), image) for image in images]
+            return [
+                (each.image_id, [tag for tag in each.tags if tag in (text, f"{text}:latest")])
+                for each, text in found
+            ]
+
+        content = saved(await self._look("image_archive", named, timeout_seconds))
+
+        async def archive() -> AsyncGenerator[bytes]:
+            yield content
 
         pieces = archive()
         try:
