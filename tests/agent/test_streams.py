@@ -18,6 +18,7 @@ from seawall.operations.registry import OPERATIONS
 from seawall.testing.clock import FakeClock
 from seawall.testing.containers import FakeContainer
 from seawall.testing.docker import FakeDocker
+from seawall.testing.faults import Fault
 from seawall.wire.messages import (
     CloseStream,
     FromAgent,
@@ -211,6 +212,91 @@ async def test_live_telemetry_is_dropped_for_a_slow_reader_who_is_told_how_much(
     assert json.loads(mark) == {"dropped": 150 - len(kept) // 1000}
     assert last == record
     await bench.streams.end()
+
+
+class Events:
+    """The events of a fake Engine, as a reader with a window of its own sees them."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._held = 0
+
+    async def told(self, *, take: bool = True) -> list[dict[str, object]]:
+        """What has come since; it is taken off the window, or not."""
+        await self._bench.clock.advance(2.0)
+        content = self._bench.data()
+        while content and (more := await self._more()):
+            content += more
+        self._held += len(content)
+        if take:
+            self._bench.streams.hear(StreamCredit("s", self._held))
+            await self._bench.clock.settle()
+        return [json.loads(line) for line in content.splitlines()]
+
+    async def _more(self) -> bytes:
+        await self._bench.clock.settle()
+        return self._bench.data()
+
+    async def restart(self, times: int = 1) -> None:
+        for _ in range(times):
+            await self._bench.docker.container_restart("web", grace_seconds=0, timeout_seconds=5)
+
+
+def kinds(lines: list[dict[str, object]]) -> list[str]:
+    return ["event" if "Action" in line else next(iter(line)) for line in lines]
+
+
+async def test_a_reader_of_events_that_was_too_slow_is_told_how_things_are_when_it_has_caught_up(
+    bench: Bench,
+) -> None:
+    await bench.open(operation="system_events")
+    events = Events(bench)
+    assert kinds(await events.told()) == ["listed"]
+    await events.restart(600)
+    await events.told(take=False)
+    for _ in range(60):
+        await bench.clock.settle()  # until all of it has come from the Engine
+    bench.docker.end("web", 0)
+    assert await events.told() == [], "it is behind, and nothing more happens"
+    mark, listed = await events.told()
+    assert mark["dropped"]
+    (web,) = listed["listed"]  # type: ignore[misc]  # a list of one
+    assert web["State"] == "exited"
+    assert await events.told() == []
+    await events.restart()
+    assert set(kinds(await events.told())) == {"event"}
+
+
+async def test_events_go_on_after_the_engine_was_gone_with_how_things_are_then(bench: Bench) -> None:
+    await bench.open(operation="system_events")
+    events = Events(bench)
+    assert kinds(await events.told()) == ["listed"]
+    bench.docker.fault(Fault.UNREACHABLE)
+    assert kinds(await events.told()) == ["interrupted"]
+    assert await events.told() == [], "it is said once"
+    bench.docker.heal()
+    bench.docker.end("web", 0)
+    (listed,) = await events.told()
+    (web,) = listed["listed"]  # type: ignore[misc]
+    assert web["State"] == "exited"
+    await events.restart()
+    assert set(kinds(await events.told())) == {"event"}
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_events_of_an_engine_that_refuses_them_end(bench: Bench, begun: bool) -> None:
+    if begun:
+        await bench.open(operation="system_events")
+        await Events(bench).told()
+        bench.docker.fault(Fault.UNREACHABLE)
+        await Events(bench).told()
+    bench.docker.fault(Fault.PERMISSION if begun else Fault.UNREACHABLE)
+    if not begun:
+        await bench.open(operation="system_events")
+    await bench.clock.advance(3.0)
+    *_, end = bench.drain()
+    assert isinstance(end, StreamEnd)
+    assert end.code == ("permission_denied" if begun else "docker_error")
 
 
 async def test_there_are_only_so_many_streams(bench: Bench) -> None:

@@ -208,6 +208,14 @@ async def test_events_come_after_a_list_and_figures_each_second(
             while (event := await anext(lines)).get("Action") != "die":
                 pass
             assert event["Actor"]["Attributes"]["name"] == "web"
+            await asyncio.to_thread(docker_engine.restart)
+            while "interrupted" not in await anext(lines):
+                pass
+            assert [each["Names"] for each in (await anext(lines))["listed"]] == [["/web"]]
+            docker_engine.request("POST", "/containers/web/rename?name=other")
+            while (event := await anext(lines)).get("Action") != "rename":
+                pass
+            docker_engine.request("POST", "/containers/other/rename?name=web")
         docker_engine.request("POST", "/containers/web/start")
         async with stream_of(plane, port, "container_stats", container="web") as figures:
             lines = lines_of(figures)

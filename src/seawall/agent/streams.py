@@ -87,26 +87,41 @@ class _Stream:
         """See `StreamWork.write`."""
         out = self.out
         while data:
-            room = out.room
-            if room <= 0:
+            if out.room < (_MARK_BYTES if self._dropped else 1):
                 self._room.clear()
                 await self._room.wait()
                 continue
+            self._say_what_was_dropped()
+            room = out.room
             out.add(data[:room])
             data = data[room:]
             self._owner.note(self)
 
-    def offer(self, record: bytes) -> None:
+    def offer(self, record: bytes) -> bool:
         """See `StreamWork.offer`."""
-        out = self.out
-        if out.room < len(record) + _MARK_BYTES:
+        if self.out.room < len(record) + _MARK_BYTES:
             self._dropped += 1
-            return
-        if self._dropped:
-            out.add(json.dumps({"dropped": self._dropped}).encode() + b"\n")
-            self._dropped = 0
-        out.add(record)
+            return False
+        self._say_what_was_dropped()
+        self.out.add(record)
         self._owner.note(self)
+        return True
+
+    async def caught_up(self) -> None:
+        """See `StreamWork.caught_up`."""
+        while self.out.room * 2 < self.out.window:
+            self._room.clear()
+            await self._room.wait()
+
+    async def pause(self, seconds: float) -> None:
+        """See `StreamWork.pause`."""
+        clock = self._owner.clock
+        await clock.sleep_until(clock.now() + seconds)
+
+    def _say_what_was_dropped(self) -> None:
+        if self._dropped:
+            self.out.add(json.dumps({"dropped": self._dropped}).encode() + b"\n")
+            self._dropped = 0
 
     async def read(self) -> bytes:
         """See `StreamWork.read`."""
@@ -174,7 +189,7 @@ class Streams:
         most: int = MOST_STREAMS,
     ) -> None:
         self._docker = docker
-        self._clock = clock
+        self.clock = clock
         self._send = send
         self._version = version
         self._streamers = streamers
@@ -204,8 +219,8 @@ class Streams:
         for stream in self._streams.values():
             stream.attached = False
             if stream.timer is None:
-                stream.timer = self._clock.call_at(
-                    self._clock.now() + KEEP_SECONDS, partial(self._expire, stream)
+                stream.timer = self.clock.call_at(
+                    self.clock.now() + KEEP_SECONDS, partial(self._expire, stream)
                 )
 
     def next_message(self) -> StreamData | StreamEnd | None:

@@ -27,8 +27,8 @@ from seawall.agent.operations.streaming import (
     container_logs,
     container_stats,
     image_save,
-    system_events,
 )
+from seawall.agent.operations.system_events import system_events
 from seawall.agent.operations.verification import Verifier
 
 RUNNERS: dict[str, Runner] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -41,8 +40,17 @@ class StreamWork(Protocol):
     async def write(self, data: bytes) -> None:
         """Add bytes to the stream; waits while the reader is a window behind."""
 
-    def offer(self, record: bytes) -> None:
-        """Add a line that ends with a newline, unless the reader is a window behind: then it is counted as dropped."""
+    def offer(self, record: bytes) -> bool:
+        """Add a line that ends with a newline; False if the reader is a window behind, and it is counted as dropped.
+
+        How many were dropped is said before whatever is added next.
+        """
+
+    async def caught_up(self) -> None:
+        """Wait until the reader is half a window behind at most."""
+
+    async def pause(self, seconds: float) -> None:
+        """Do nothing for so long."""
 
     async def read(self) -> bytes:
         """The next bytes of the reader's input."""
@@ -106,20 +114,6 @@ async def image_save(work: StreamWork) -> object:
             size += len(piece)
             await work.write(piece)
     return {"ids": [id_of(record) for record in found], "bytes": size}
-
-
-async def system_events(work: StreamWork) -> object:
-    """What happens in the Engine, a line each; the first line is how things were when it began to listen."""
-    docker = work.docker
-    async with docker.system_events(timeout_seconds=BEGIN_SECONDS) as pieces:
-        # Listed after the listening began: nothing falls between.
-        containers = await docker.container_list(stopped=True, timeout_seconds=BEGIN_SECONDS)
-        await work.write(json.dumps({"listed": containers}).encode() + b"\n")
-        lines = Lines()
-        async for piece in pieces:
-            for line in lines.feed(piece):
-                work.offer(line)
-    return None
 
 
 def framed(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from seawall.testing.containers import FakeContainer
 from seawall.testing.docker.archives import packed, saved
 from seawall.testing.docker.attachments import FakeAttachments
+from seawall.testing.faults import Fault
 
 _header = struct.Struct(">BxxxL").pack
 _STREAMS = {"stdout": 1, "stderr": 2}
@@ -105,7 +106,7 @@ class FakeStreams(FakeAttachments):
 
         async def events() -> AsyncGenerator[bytes]:
             seen = told
-            while True:
+            while self.alive and self._fault is not Fault.UNREACHABLE:
                 for effect in self.history[seen:]:
                     seen += 1
                     event = {"Type": "container", "Action": effect.step, "Actor": {"ID": effect.container_id}}
