@@ -42,6 +42,7 @@ class TransitionRecorder:
                 origin=event.origin.value,
                 target=event.target.value,
                 reason=event.reason,
+                by=event.by,
             )
         )
         self._arrived.set()

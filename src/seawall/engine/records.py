@@ -168,7 +168,7 @@ class JoinTokenRecord(Struct):
 
 
 class TransitionRecord(Struct):
-    """A circuit's change of state."""
+    """A circuit's change of state; `by` is whose order it was, "" for the circuit's own decision."""
 
     at: datetime
     agent_id: str
@@ -176,6 +176,7 @@ class TransitionRecord(Struct):
     origin: str
     target: str
     reason: str
+    by: str = ""
 
 
 def command_document(record: CommandRecord) -> dict[str, object]:

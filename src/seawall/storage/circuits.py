@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, insert, select
 
 from seawall.engine.records import TransitionRecord
+from seawall.storage.entries import changed
 from seawall.storage.schema import circuit_transitions
 from seawall.storage.statements import (
     NO_OFFSET,
@@ -28,6 +29,7 @@ class _TransitionRow(NamedTuple):
     origin: str
     target: str
     reason: str
+    by: str
 
 
 _newest = (
@@ -55,13 +57,17 @@ class CircuitTables(Database):
                 "origin": record.origin,
                 "target": record.target,
                 "reason": record.reason,
+                "by": record.by,
             }
             for record in records
         ]
 
+        entries = changed(records)
+
         def job(connection: Connection) -> None:
             for row in rows:
                 connection.execute(_ADD_TRANSITION, row)
+            connection.note(*entries)
 
         if rows:
             await self.write(job)
@@ -83,4 +89,5 @@ def _to_transition(found: Row) -> TransitionRecord:
         origin=row.origin,
         target=row.target,
         reason=row.reason,
+        by=row.by,
     )

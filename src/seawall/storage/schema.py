@@ -191,10 +191,27 @@ circuit_transitions = Table(
     Column("origin", Text, nullable=False),
     Column("target", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False, server_default=""),
 )
 Index(
     "ix_circuit_transitions_agent_id_sequence", circuit_transitions.c.agent_id, circuit_transitions.c.sequence
 )
+
+# A chain: each row holds the hash of the one before. Rows are only added, and pruned from the beginning.
+audit = Table(
+    "audit",
+    metadata,
+    Column("position", _SEQUENCE, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+Index("ix_audit_subject_position", audit.c.subject, audit.c.position)
 
 # One row: who this controller is, and how often it was started.
 controller = Table(

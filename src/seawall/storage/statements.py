@@ -16,6 +16,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
 
+from seawall.engine.audit import Entry
+
 Row = tuple[object, ...]
 Result = TypeVar("Result")
 
@@ -69,6 +71,12 @@ class Connection(Protocol):
 
     def execute(self, statement: Statement, parameters: Mapping[str, object]) -> Answer:
         """Run a statement. Parameters that it doesn't have are passed over."""
+
+    def execute_all(self, statement: Statement, rows: Sequence[Mapping[str, object]]) -> None:
+        """Run a change once for each row of parameters."""
+
+    def note(self, *entries: Entry) -> None:
+        """Put entries into the audit log, if this job succeeds: together with what else it writes, or not at all."""
 
 
 class Database(ABC):

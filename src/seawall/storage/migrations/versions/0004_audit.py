@@ -1,0 +1,35 @@
+"""The audit log, and who changed a circuit by hand.
+
+The chain begins with the first start after this: what happened before isn't in it.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+_SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def upgrade() -> None:
+    """Add the table and the column."""
+    op.add_column("circuit_transitions", sa.Column("by", sa.Text, nullable=False, server_default=""))
+    op.create_table(
+        "audit",
+        sa.Column("position", _SEQUENCE, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("action", sa.Text, nullable=False),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("detail", sa.Text, nullable=False),
+        sa.Column("previous", sa.LargeBinary, nullable=False),
+        sa.Column("hash", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("position", name="pk_audit"),
+    )
+    op.create_index("ix_audit_subject_position", "audit", ["subject", "position"])
