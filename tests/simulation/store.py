@@ -20,11 +20,11 @@ from seawall.storage.controller import begin_term
 from seawall.storage.fleet import FleetTables
 from seawall.storage.restored import begin_again
 from seawall.storage.schema import metadata
-from seawall.storage.statements import Answer, Connection, Result, Statement
+from seawall.storage.statements import Answer, Connection, Result, Row, Statement
 from tests.simulation.disk import Disk, DiskHandle, image_of
 from tests.simulation.node import Node
 
-_DIALECT = sqlite_dialect(paramstyle="named")
+_DIALECT, _ROWS = sqlite_dialect(paramstyle="named"), sqlite_dialect(paramstyle="qmark")
 
 
 @cache
@@ -51,9 +51,9 @@ class Transaction:
         """See `Connection.execute`."""
         return self._raw.execute(statement.text(_DIALECT), parameters)
 
-    def execute_all(self, statement: Statement, rows: Sequence[Mapping[str, object]]) -> None:
+    def execute_all(self, statement: Statement, rows: Sequence[Row]) -> None:
         """See `Connection.execute_all`."""
-        self._raw.executemany(statement.text(_DIALECT), rows)
+        self._raw.executemany(statement.text(_ROWS), rows)
 
     def note(self, *entries: Entry) -> None:
         """See `Connection.note`: at once, as this disk undoes what a job has done that fails."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from seawall.clock import Clock
-from seawall.engine.audit import NOBODY, Action, Caller, Entry
+from seawall.engine.audit import NOBODY, Action, Caller, Detail, Entry
 from seawall.engine.store import AuditStore, StoreFailed
 
 WINDOW_SECONDS = 60.0
@@ -20,6 +19,19 @@ _SIGN_INS = 4_096
 _OTHERS = "others"
 
 _logger = logging.getLogger("seawall.access")
+
+
+class SignIn(Detail, frozen=True, gc=False):
+    """What somebody may do."""
+
+    role: str
+
+
+class Refusal(Detail, frozen=True, gc=False):
+    """Why somebody was refused, and how often the same came again within the window."""
+
+    reason: str
+    more: int = 0
 
 
 class _Kind(NamedTuple):
@@ -50,7 +62,7 @@ class DoorLog:
         self._arrived = asyncio.Event()
         self._writing = asyncio.Lock()
 
-    async def signed_in(self, caller: Caller, subject: str, detail: Mapping[str, object]) -> None:
+    async def signed_in(self, caller: Caller, subject: str, role: str) -> None:
         """Somebody has proved who they are; recorded once a day for each token and address."""
         key, now = (subject, caller.source), self._clock.now()
         until = self._signed_in.get(key)
@@ -60,7 +72,9 @@ class DoorLog:
             self._signed_in.clear()
         self._signed_in[key] = now + _SIGN_IN_SECONDS
         try:
-            await self._store.record(Entry(self._clock.wall(), caller, Action.SIGNED_IN, subject, detail))
+            await self._store.record(
+                Entry(self._clock.wall(), caller, Action.SIGNED_IN, subject, SignIn(role))
+            )
         except BaseException:
             self._signed_in.pop(key, None)
             raise
@@ -76,7 +90,7 @@ class DoorLog:
             self._others += 1
         else:
             self._counts[kind] = 0
-            self._note(kind, {"reason": reason})
+            self._note(kind, Refusal(reason))
         self._arrived.set()
 
     async def run(self) -> None:
@@ -102,7 +116,7 @@ class DoorLog:
             except StoreFailed as error:
                 _logger.warning("%d refusals were not recorded: %s", len(entries), error)
 
-    def _note(self, kind: _Kind, detail: Mapping[str, object]) -> None:
+    def _note(self, kind: _Kind, detail: Detail) -> None:
         caller = Caller(kind.actor, kind.source)
         self._entries.append(Entry(self._clock.wall(), caller, kind.action, kind.subject, detail))
 
@@ -110,11 +124,11 @@ class DoorLog:
         counts, self._counts = self._counts, {}
         for kind, more in counts.items():
             if more:
-                self._note(kind, {"reason": kind.reason, "more": more})
+                self._note(kind, Refusal(kind.reason, more))
         others, self._others = self._others, 0
         if others:
             kind = _Kind(Action.SIGN_IN_REFUSED, NOBODY, "", _OTHERS, "")
-            self._note(kind, {"reason": "too many kinds at once to tell them apart", "more": others})
+            self._note(kind, Refusal("too many kinds at once to tell them apart", others))
         self._arrived.clear()
 
     async def _arrived_or(self, moment: float) -> None:

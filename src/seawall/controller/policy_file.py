@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seawall.clock import Clock
-from seawall.engine.audit import CONTROLLER, Action, Caller, Entry
+from seawall.engine.audit import CONTROLLER, Action, Caller, Detail, Entry
 from seawall.engine.policies import Policies, read_policies
 from seawall.engine.store import AuditStore
 from seawall.files import write_whole
@@ -22,6 +22,13 @@ TEXT_LIMIT_BYTES = 256 * 1024
 _LOOK_EVERY_SECONDS = 2.0
 
 _logger = logging.getLogger("seawall.policy")
+
+
+class PolicyText(Detail, frozen=True, gc=False):
+    """Which policies they are."""
+
+    preset: str
+    sha256: str
 
 
 class PolicyFile:
@@ -78,7 +85,7 @@ class PolicyFile:
 
     async def _record(self, action: Action, caller: Caller, text: str, policies: Policies) -> None:
         if self._log is not None:
-            detail = {"preset": policies.preset, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+            detail = PolicyText(policies.preset, hashlib.sha256(text.encode()).hexdigest())
             await self._log.record(Entry(self._clock.wall(), caller, action, self._path.name, detail))
 
     def _take(self, text: str, policies: Policies) -> None:

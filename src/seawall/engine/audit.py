@@ -15,7 +15,7 @@ from functools import cache
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from seawall.operations.operation import Argument
 from seawall.operations.registry import OPERATIONS
@@ -29,7 +29,7 @@ _LAST_MICROSECOND = 253_402_300_799_999_999
 _LONGEST_TEXT = 512
 _NAMES = ("name", "image")
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder().encode
 
 
 class Action(StrEnum):
@@ -67,7 +67,7 @@ class Action(StrEnum):
     AUDIT_PRUNED = "audit_pruned"
 
 
-class Caller(Struct, frozen=True):
+class Caller(Struct, frozen=True, gc=False):
     """Who has something done: `actor` is `token:NAME`, `host:NAME` or the controller, `source` where it comes from."""
 
     actor: str
@@ -90,29 +90,32 @@ def host_actor(name: str) -> str:
     return f"host:{name}"
 
 
+class Detail(Struct, frozen=True, gc=False, omit_defaults=True):
+    """More about an entry, in plain values, none of them a secret. Each action has a kind of its own."""
+
+
+class Reason(Detail, frozen=True, gc=False):
+    """Why, where that is all there is to say."""
+
+    reason: str = ""
+
+
 class Entry(Struct, frozen=True, gc=False):
-    """What is to be recorded. `detail` are plain values, none of them a secret."""
+    """What is to be recorded. There are thousands a second, so the garbage collector isn't to look at them."""
 
     at: datetime
     caller: Caller
     action: Action
     subject: str
-    detail: Mapping[str, object] = field(default_factory=dict)
+    detail: Detail = Detail()
 
 
-class Content(NamedTuple):
-    """An entry as it is kept, without its place in the chain; `at` is microseconds since 1970, `detail` JSON."""
-
-    at: int
-    actor: str
-    source: str
-    action: str
-    subject: str
-    detail: str
+Content = tuple[int, str, str, str, str, str]
+"""An entry without its place: microseconds since 1970, actor, source, action, subject, and the detail as JSON."""
 
 
 class AuditRecord(NamedTuple):
-    """An entry in its place; the fields of `Content` between its position and its links."""
+    """An entry in its place, as it is kept; `at` is microseconds since 1970, `detail` JSON."""
 
     position: int
     at: int
@@ -123,6 +126,11 @@ class AuditRecord(NamedTuple):
     detail: str
     previous: bytes
     hash: bytes
+
+    @property
+    def content(self) -> Content:
+        """What its hash covers beside its place."""
+        return self[1:7]
 
     @property
     def moment(self) -> datetime:
@@ -153,11 +161,12 @@ class Head(NamedTuple):
 
 def content_of(entry: Entry) -> Content:
     """The entry as it is kept. Texts that came from outside are cut to a length that is no burden."""
-    return Content(
+    caller = entry.caller
+    return (
         (entry.at - _EPOCH) // _MICROSECOND,
-        entry.caller.actor[:_LONGEST_TEXT],
-        entry.caller.source[:_LONGEST_TEXT],
-        entry.action.value,
+        caller.actor[:_LONGEST_TEXT],
+        caller.source[:_LONGEST_TEXT],
+        entry.action._value_,
         entry.subject[:_LONGEST_TEXT],
         _encode(entry.detail).decode(),
     )
@@ -165,8 +174,12 @@ def content_of(entry: Entry) -> Content:
 
 def sealed_bytes(content: Content) -> bytes:
     """What the hash of an entry covers beside its place. Raises UnicodeEncodeError for what is no text."""
-    at, texts = b"%d" % content.at, [text.encode() for text in content[1:]]
-    return b"%d:%b," % (len(at), at) + b"".join([b"%d:%b," % (len(text), text) for text in texts])
+    at, *others = content
+    texts = [str(at), *others]
+    plain = "".join([f"{len(text)}:{text}," for text in texts])
+    if plain.isascii():  # a character is a byte then, as it nearly always is
+        return plain.encode()
+    return b"".join([b"%d:%b," % (len(encoded), encoded) for encoded in map(str.encode, texts)])
 
 
 def link(position: int, previous: bytes, sealed: bytes) -> bytes:
@@ -204,4 +217,33 @@ def _telling(operation: str) -> tuple[Argument, ...]:
             argument.kind in (bool, int, float)
             or (argument.kind is str and (argument.positional or argument.name in _NAMES))
         )
+    )
+
+
+class _Line(Struct):
+    """A line of an export: exactly what is chained, the hashes as hex digits."""
+
+    position: int
+    at: int
+    actor: str
+    source: str
+    action: str
+    subject: str
+    detail: str
+    previous: str
+    hash: str
+
+
+def exported(record: AuditRecord) -> bytes:
+    """An entry as a line of JSON, with its line end."""
+    line = _Line(*record[:7], record.previous.hex(), record.hash.hex())
+    return msgspec.json.encode(line) + b"\n"
+
+
+def read_exported(line: bytes) -> AuditRecord:
+    """The entry of such a line. Raises ValueError."""
+    read = msgspec.json.decode(line, type=_Line)
+    links = bytes.fromhex(read.previous), bytes.fromhex(read.hash)
+    return AuditRecord(
+        *(read.position, read.at, read.actor, read.source, read.action, read.subject, read.detail), *links
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from seawall.engine.audit import ORIGIN, Action, AuditRecord, Content, Head, link, sealed_bytes
+from seawall.engine.audit import ORIGIN, Action, AuditRecord, Head, link, sealed_bytes
 
 
 class Fault(Struct, frozen=True):
@@ -150,7 +150,7 @@ class ChainCheck:
 def _hash_of(record: AuditRecord, position: int) -> bytes:
     """The hash that an entry should have in this place."""
     try:
-        return link(position, record.previous, sealed_bytes(Content._make(record[1:7])))
+        return link(position, record.previous, sealed_bytes(record.content))
     except (AttributeError, TypeError, ValueError):
         # Whoever alters a table may put anything into it.
         return b""

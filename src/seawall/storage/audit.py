@@ -16,6 +16,7 @@ from seawall.engine.audit import (
     AuditRecord,
     Caller,
     Content,
+    Detail,
     Entry,
     Head,
     content_of,
@@ -61,11 +62,24 @@ _OLD = Statement(
 _FORGET = Statement(delete(audit).where(audit.c.position <= bindparam("last")))
 
 
-class Noted(NamedTuple):
-    """An entry that waits for its place."""
+Noted = tuple[Content, bytes]
+"""An entry that waits for its place, and what its hash covers beside that."""
 
-    content: Content
-    sealed: bytes
+
+class Began(Detail, frozen=True, gc=False):
+    """Whose chain it is, and how many commands there were before it."""
+
+    controller_id: str
+    earlier_commands: int
+
+
+class Pruning(Detail, frozen=True, gc=False):
+    """Which entries were removed, what the hash of the last one was, and from before which time they were."""
+
+    first: int
+    last: int
+    last_hash: str
+    before: datetime
 
 
 class _Filter(NamedTuple):
@@ -81,18 +95,18 @@ class _Filter(NamedTuple):
 def noted(entry: Entry) -> Noted:
     """What can be made of an entry before its place is known."""
     content = content_of(entry)
-    return Noted(content, sealed_bytes(content))
+    return content, sealed_bytes(content)
 
 
 def append(connection: Connection, entries: Sequence[Noted]) -> None:
     """Put entries at the end of the chain, in their order."""
     head = read_head(connection)
     position, previous = head if head is not None else (0, ORIGIN)
-    rows = []
+    rows: list[Row] = []
     for content, sealed in entries:
         position += 1
         digest = link(position, previous, sealed)
-        rows.append(AuditRecord(position, *content, previous, digest)._asdict())
+        rows.append((position, *content, previous, digest))
         previous = digest
     connection.execute_all(_ADD, rows)
 
@@ -103,7 +117,7 @@ def read_head(connection: Connection) -> Head | None:
     return None if row is None else Head(int(str(row[0])), _bytes(row[1]))
 
 
-def begin_chain(connection: Connection, now: datetime, detail: dict[str, object]) -> None:
+def begin_chain(connection: Connection, now: datetime, detail: Began) -> None:
     """If there is no entry yet, make the first."""
     if read_head(connection) is None:
         connection.note(Entry(now, CONTROLLER, Action.CHAIN_BEGAN, AUDIT_LOG, detail))
@@ -160,12 +174,7 @@ class AuditTables(Database):
             if not young:
                 return 0
             last = old[young - 1]
-            detail = {
-                "first": old[0].position,
-                "last": last.position,
-                "last_hash": last.hash.hex(),
-                "before": before,
-            }
+            detail = Pruning(old[0].position, last.position, last.hash.hex(), before)
             connection.note(Entry(now, caller, Action.AUDIT_PRUNED, AUDIT_LOG, detail))
             connection.execute(_FORGET, {"last": last.position})
             return young

@@ -141,7 +141,7 @@ class CommandTables(Database):
         """See `CommandStore.accept`. Raises LookupError for a sequence of an agent that isn't known."""
         row = command_row(record)
         beginnings = [attempt_row(record.command_id, attempt) for attempt in record.attempts]
-        entries = list(accepted(record, caller))
+        entry = accepted(record, caller)
         has_room = self.has_room()
 
         def job(connection: Connection) -> CommandRecord:
@@ -157,7 +157,7 @@ class CommandTables(Database):
                 connection.execute(_ADD_COMMAND, row)
                 for beginning in beginnings:
                     connection.execute(_ADD_ATTEMPT, beginning)
-                connection.note(*entries)
+                connection.note(entry)
                 return record
             if earlier.fingerprint != row["fingerprint"]:
                 raise IdempotencyConflict(earlier.command_id)

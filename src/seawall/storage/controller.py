@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import func, insert, select, update
 
 from seawall.engine.audit import CONTROLLER, Action, Entry
-from seawall.storage.audit import begin_chain
-from seawall.storage.entries import AUTOMATIC
+from seawall.storage.audit import Began, begin_chain
+from seawall.storage.entries import AUTOMATIC, Start
 from seawall.storage.schema import commands, controller
 from seawall.storage.statements import Connection, Statement
 
@@ -33,8 +33,8 @@ def begin_term(connection: Connection, new_id: str, now: datetime) -> tuple[str,
         controller_id, term = str(row[0]), max(int(str(row[1])) + 1, seconds)
         connection.execute(_NEXT_TERM, {"term": term})
     earlier = connection.execute(_COMMANDS, {}).fetchall()[0][0] or 0
-    begin_chain(connection, now, {"controller_id": controller_id, "earlier_commands": earlier})
-    started = Entry(now, CONTROLLER, Action.CONTROLLER_STARTED, AUTOMATIC, {"term": term})
+    begin_chain(connection, now, Began(controller_id, int(str(earlier))))
+    started = Entry(now, CONTROLLER, Action.CONTROLLER_STARTED, AUTOMATIC, Start(term))
     connection.note(started)
     return controller_id, term
 

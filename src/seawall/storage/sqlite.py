@@ -25,7 +25,7 @@ from seawall.storage.fleet import FleetTables
 from seawall.storage.migrate import migrate
 from seawall.storage.readers import Readers
 from seawall.storage.restored import begin_again, take_mark
-from seawall.storage.statements import Answer, Connection, Result, Statement
+from seawall.storage.statements import Answer, Connection, Result, Row, Statement
 from seawall.writer import Writer, begin, checkpoint, commit, write_ahead
 
 READERS: Final = 2
@@ -36,7 +36,7 @@ RESERVE_BYTES: Final = 64 * 1024 * 1024
 LOOK_SECONDS: Final = 0.1
 """How long one look at the free space serves."""
 
-_DIALECT = sqlite_dialect(paramstyle="named")
+_DIALECT, _ROWS = sqlite_dialect(paramstyle="named"), sqlite_dialect(paramstyle="qmark")
 
 
 class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables, AuditTables):
@@ -150,9 +150,9 @@ class _Session:
         """See `Connection.execute`."""
         return self._raw.execute(statement.text(_DIALECT), parameters)
 
-    def execute_all(self, statement: Statement, rows: Sequence[Mapping[str, object]]) -> None:
+    def execute_all(self, statement: Statement, rows: Sequence[Row]) -> None:
         """See `Connection.execute_all`."""
-        self._raw.executemany(statement.text(_DIALECT), rows)
+        self._raw.executemany(statement.text(_ROWS), rows)
 
     def note(self, *entries: Entry) -> None:
         """See `Connection.note`."""

@@ -18,7 +18,7 @@ from seawall.controller.api.services import Services, TheServices
 from seawall.core.breaker import Breaker, CircuitState
 from seawall.core.command import Domain
 from seawall.core.events import CircuitChanged
-from seawall.engine.audit import Action, Entry
+from seawall.engine.audit import Action, Detail, Entry
 from seawall.engine.records import AgentRecord
 
 _TRANSITIONS_SHOWN = 50
@@ -32,6 +32,13 @@ class Overruling(Enum):
     OPEN = "open"
     CLOSE = "close"
     RESET = "reset"
+
+
+class Order(Detail, frozen=True, gc=False):
+    """What a person wanted of a circuit, and why."""
+
+    order: str
+    reason: str
 
 
 class ActionBody(Struct, forbid_unknown_fields=True):
@@ -67,7 +74,7 @@ async def change_circuit(
     """Hold a circuit open (nothing is sent) or closed (everything is sent), or reset it and forget."""
     body = await read_json(request, ActionBody, empty=b"{}")
     record = _find(services, agent)
-    said = {"action": action.value, "reason": body.reason}
+    said = Order(action.value, body.reason)
     entry = Entry(
         services.clock.wall(),
         principal.caller,

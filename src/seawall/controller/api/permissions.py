@@ -97,7 +97,7 @@ async def _authenticate(request: HTTPConnection) -> Principal:
         services.door.refused(Action.SIGN_IN_REFUSED, source, judged)
         raise _unauthenticated("this token isn't valid: it is unknown here, or was revoked, or has expired")
     principal = msgspec.structs.replace(judged, source=source)
-    await services.door.signed_in(principal.caller, principal.token_id, {"role": principal.role.value})
+    await services.door.signed_in(principal.caller, principal.token_id, principal.role.value)
     request.state.principal = principal
     return principal
 

@@ -73,7 +73,8 @@ class Services:
 
     `door` records who was let in and who wasn't; `invite` makes a join token for whoever is named; `revoke_agent` ends
     an agent's identity by its id, and says whether it had one; `transitions` reads the history of an agent's circuits;
-    `agents_url` is where agents connect; `stopping` is set when requests that wait should come to an end.
+    `agents_url` is where agents connect; `auditing` keeps the beginning of the audit log in place while it is
+    verified; `stopping` is set when requests that wait should come to an end.
     """
 
     access: Access
@@ -95,6 +96,7 @@ class Services:
     agents_url: str
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     open_streams: int = 0
+    auditing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def wait(self, command_id: str, timeout_seconds: float) -> CommandRecord | None:
         """As `Commands.wait`, but no longer than the controller goes on."""

@@ -31,7 +31,7 @@ from seawall.controller.api.services import Services, TheServices
 from seawall.controller.auth import Principal
 from seawall.controller.streams import Relay, Streams
 from seawall.core.errors import CommandErrorCode
-from seawall.engine.audit import Action, Entry, telling
+from seawall.engine.audit import Action, Detail, Entry, telling
 from seawall.engine.commands import find_operation
 from seawall.engine.store import StoreFailed
 from seawall.operations.operation import InvalidArguments, check_arguments
@@ -64,6 +64,14 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", t
 
 class Again(Order, frozen=True, tag="resume"):
     """What a reader wants to go on with."""
+
+
+class Opening(Detail, frozen=True, gc=False):
+    """What somebody follows."""
+
+    operation: str
+    host: str
+    arguments: dict[str, object]
 
 
 class Credit(Struct, frozen=True, tag_field="type", tag="credit"):
@@ -120,11 +128,7 @@ async def _open(socket: WebSocket, principal: Principal, services: Services) -> 
     relay = streams.find(order.stream_id)
     if relay is None:
         _check_room(streams, agent.agent_id, agent.name, again=again)
-        detail = {
-            "operation": operation.name,
-            "host": agent.name,
-            "arguments": telling(operation.name, arguments),
-        }
+        detail = Opening(operation.name, agent.name, telling(operation.name, arguments))
         now = services.clock.wall()
         await services.store.record(
             Entry(now, principal.caller, Action.STREAM_OPENED, order.stream_id, detail)

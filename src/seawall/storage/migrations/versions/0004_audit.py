@@ -32,4 +32,3 @@ def upgrade() -> None:
         sa.Column("hash", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("position", name="pk_audit"),
     )
-    op.create_index("ix_audit_subject_position", "audit", ["subject", "position"])
