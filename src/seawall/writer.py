@@ -43,6 +43,11 @@ def write_ahead(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
 
 
+def begin(connection: sqlite3.Connection) -> None:
+    """Start a transaction that writes."""
+    connection.execute("BEGIN IMMEDIATE")
+
+
 def commit(connection: sqlite3.Connection) -> None:
     """End a transaction; it is on the disk when this returns."""
     connection.execute("COMMIT")
@@ -93,9 +98,10 @@ _AnyJob = _Job[object]
 class Writer(Generic[Failure]):
     """Owns the only connection that writes and checkpoints. Its methods belong to one event loop.
 
-    `commit` ends the transaction of a batch, `checkpoint` follows when its waiters have their answers; both run in
-    the thread. An error of either is the end: a failed flush is never tried again, since the second try may succeed
-    without having written. Every later write then raises `failure`, and `on_failure` is called with one, on the loop.
+    `begin` starts the transaction of a batch, `commit` ends it, `checkpoint` follows when its waiters have their
+    answers; all run in the thread. An error of the last two is the end: a failed flush is never tried again, since the
+    second try may succeed without having written. Every later write then raises `failure`, and `on_failure` is called
+    with one, on the loop.
     """
 
     def __init__(
@@ -107,9 +113,11 @@ class Writer(Generic[Failure]):
         on_failure: Callable[[Failure], object] | None = None,
         *,
         failure: type[Failure],
+        begin: Callable[[sqlite3.Connection], object] = begin,
     ) -> None:
         self._connection = connection
         self._name = name
+        self._begin = begin
         self._commit = commit
         self._checkpoint = checkpoint
         self._on_failure = on_failure
@@ -196,7 +204,7 @@ class Writer(Generic[Failure]):
         problem = self._failure
         if problem is None:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._begin(self._connection)
                 for job in batch:
                     job.perform(self._connection)
                 self._commit(self._connection)

@@ -8,11 +8,13 @@ import os
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from seawall.controller.auth import Access, AdminTokenError, LastAdminToken
+from seawall.engine.audit import CONTROLLER, Caller
 from seawall.engine.records import TokenRecord
 from seawall.operations.operation import Role
 from seawall.storage.sqlite import SqliteStore
@@ -103,8 +105,8 @@ class SlowStore:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def add_token(self, record: TokenRecord) -> None:
-        await self._store.add_token(record)
+    async def add_token(self, record: TokenRecord, caller: Caller = CONTROLLER) -> None:
+        await self._store.add_token(record, caller)
 
     async def token_by_hash(self, secret_hash: str) -> TokenRecord | None:
         self.asked += 1
@@ -116,8 +118,8 @@ class SlowStore:
     async def tokens(self) -> list[TokenRecord]:
         return await self._store.tokens()
 
-    async def revoke_token(self, token_id: str, now: object) -> bool:
-        return await self._store.revoke_token(token_id, now)  # type: ignore[arg-type]  # passed on as it is
+    async def revoke_token(self, token_id: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
+        return await self._store.revoke_token(token_id, now, caller)
 
 
 @pytest.mark.asyncio

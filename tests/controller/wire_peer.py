@@ -21,6 +21,8 @@ from seawall.controller.gateway import Gateway
 from seawall.core.command import Attempt, Command, Outcome
 from seawall.core.events import Event
 from seawall.core.guard import Guards
+from seawall.engine.audit import CONTROLLER as ITSELF
+from seawall.engine.audit import Caller
 from seawall.engine.drive import Driver, Slot
 from seawall.engine.fleet import Fleet, LedgerResult
 from seawall.engine.identifiers import correlation_ids
@@ -72,10 +74,12 @@ class MemoryStore:
         self.over, self.amnesia, self.lost = 0, "", dict[str, int]()
         self.hold: asyncio.Event | None = None  # open_session waits for it, after it has given the epoch
 
-    async def add_join_token(self, record: JoinTokenRecord) -> None:
+    async def add_join_token(self, record: JoinTokenRecord, caller: Caller = ITSELF) -> None:
         self.join_tokens[record.secret_hash] = record
 
-    async def redeem(self, secret_hash: str, now: datetime, agent: AgentRecord) -> AgentRecord:
+    async def redeem(
+        self, secret_hash: str, now: datetime, agent: AgentRecord, source: str = ""
+    ) -> AgentRecord:
         self._check()
         token = self.join_tokens.get(secret_hash)
         if token is None or token.used_at is not None or token.expires_at <= now:
@@ -92,7 +96,7 @@ class MemoryStore:
     async def agent(self, agent_id: str) -> AgentRecord | None:
         return self.agents_by_id.get(agent_id)
 
-    async def open_session(self, agent: AgentRecord, ledger: LedgerFacts) -> SessionGrant:
+    async def open_session(self, agent: AgentRecord, ledger: LedgerFacts, source: str = "") -> SessionGrant:
         self._check()
         kept = self.agents_by_id[agent.agent_id]
         kept.epoch = max(kept.epoch, ledger.epoch) + 1
@@ -108,7 +112,13 @@ class MemoryStore:
             await self.hold.wait()
         self.proved.append((agent_id, epoch))
 
-    async def quarantine(self, agent_id: str, since: datetime | None) -> bool:
+    async def quarantine(self, agent_id: str, now: datetime, caller: Caller = ITSELF) -> bool:
+        return self._put(agent_id, now)
+
+    async def release(self, agent_id: str, now: datetime, caller: Caller = ITSELF) -> bool:
+        return self._put(agent_id, None)
+
+    def _put(self, agent_id: str, since: datetime | None) -> bool:
         self._check()
         agent = self.agents_by_id.get(agent_id)
         if agent is None or agent.revoked_at is not None:
@@ -120,7 +130,7 @@ class MemoryStore:
         self._check()
         self.seen_ids.extend(agent_ids)
 
-    async def revoke_agent(self, agent_id: str, now: datetime) -> bool:
+    async def revoke_agent(self, agent_id: str, now: datetime, caller: Caller = ITSELF) -> bool:
         agent = self.agents_by_id.get(agent_id)
         if agent is None or agent.revoked_at is not None:
             return False

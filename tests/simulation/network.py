@@ -332,6 +332,11 @@ class ControllerEnd(_End):
         if self.closing:
             raise ConnectionResetError("the connection was lost")
 
+    @property
+    def source(self) -> str:
+        """See `AgentSocket.source`."""
+        return "simulated"
+
     def write(self, frame: bytes) -> None:
         """See `AgentSocket.write`."""
         if self.closing:

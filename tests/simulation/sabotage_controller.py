@@ -157,14 +157,14 @@ class ShowsBeforeTheCommit(Commands):
 
 
 class AmnesiaUnnoticed(SimulatedStore):
-    async def open_session(self, agent: AgentRecord, ledger: LedgerFacts) -> SessionGrant:
+    async def open_session(self, agent: AgentRecord, ledger: LedgerFacts, source: str = "") -> SessionGrant:
         def recorded(connection: Any) -> int:
             question = "SELECT coalesce(max(agent_sequence), 0) FROM commands WHERE agent_id = ? AND recorded"
             return int(connection._raw.execute(question, (agent.agent_id,)).fetchone()[0])
 
         last_sequence = max(ledger.last_sequence, await self.read(recorded))
         same = LedgerFacts("the ledger", 0, ledger.watermark, last_sequence)
-        return await super().open_session(agent, same)
+        return await super().open_session(agent, same, source)
 
     async def prove_epoch(self, agent_id: str, epoch: int) -> None:
         pass

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from seawall.engine.audit import Entry
 from seawall.engine.store import StoreFailed
 from seawall.storage.access import AccessTables
+from seawall.storage.audit import AuditTables, append, noted
 from seawall.storage.circuits import CircuitTables
 from seawall.storage.commands import CommandTables
 from seawall.storage.controller import begin_term
 from seawall.storage.fleet import FleetTables
 from seawall.storage.restored import begin_again
 from seawall.storage.schema import metadata
-from seawall.storage.statements import Answer, Connection, Result, Statement
+from seawall.storage.statements import Answer, Connection, Result, Row, Statement
 from tests.simulation.disk import Disk, DiskHandle, image_of
 from tests.simulation.node import Node
 
-_DIALECT = sqlite_dialect(paramstyle="named")
+_DIALECT, _ROWS = sqlite_dialect(paramstyle="named"), sqlite_dialect(paramstyle="qmark")
 
 
 @cache
@@ -49,8 +51,16 @@ class Transaction:
         """See `Connection.execute`."""
         return self._raw.execute(statement.text(_DIALECT), parameters)
 
+    def execute_all(self, statement: Statement, rows: Sequence[Row]) -> None:
+        """See `Connection.execute_all`."""
+        self._raw.executemany(statement.text(_ROWS), rows)
 
-class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables):
+    def note(self, *entries: Entry) -> None:
+        """See `Connection.note`: at once, as this disk undoes what a job has done that fails."""
+        append(self, list(map(noted, entries)))
+
+
+class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables, AuditTables):
     """`engine.store.Store` for one life of a controller."""
 
     def __init__(self, disk: Disk, node: Node) -> None:
@@ -62,7 +72,7 @@ class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables):
     def restored(image: bytes, now: datetime) -> bytes:
         """What the first start after a restore makes of a backup."""
         disk = Disk(image)
-        begin_again(Transaction(disk.connection), int(now.timestamp() * 1000))
+        begin_again(Transaction(disk.connection), now)
         image = disk.image()
         disk.close()
         return image
@@ -71,7 +81,7 @@ class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables):
     async def open(cls, disk: Disk, node: Node, new_id: str) -> SimulatedStore:
         """Begin a new term."""
         store = cls(disk, node)
-        now = int(node.clock.wall().timestamp())
+        now = node.clock.wall()
         store._identity = await store.write(lambda connection: begin_term(connection, new_id, now))
         return store
 

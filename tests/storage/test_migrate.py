@@ -26,7 +26,7 @@ from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
 from tests.storage.backends import LEDGER, command
 
-HEAD = "0005"
+HEAD = "0006"
 NEXT = '''
 """The next."""
 from alembic import op

@@ -315,7 +315,7 @@ async def test_an_agent_in_quarantine_is_kept_so_until_it_is_released(store: Sto
     kept = await store.agent("a-1")
     assert kept is not None
     assert kept.quarantined_at == later(1)
-    assert await store.quarantine("a-1", None)
+    assert await store.release("a-1", later(2))
     kept = await store.agent("a-1")
     assert kept is not None
     assert kept.quarantined_at is None

@@ -11,6 +11,7 @@ import typer
 
 from seawall.cli import (
     agent,
+    audit,
     backup,
     circuit,
     command,
@@ -63,6 +64,7 @@ app.add_typer(command.app, name="command")
 app.add_typer(circuit.app, name="circuit")
 app.add_typer(policy.app, name="policy")
 app.add_typer(token.app, name="token")
+app.add_typer(audit.app, name="audit")
 app.add_typer(operation.app, name="operation")
 
 # What a part of Seawall needs that isn't installed, and the extra that brings it.

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from seawall.client.answers import decoded, problem_of, unreachable
+from seawall.client.audit import AuditLog
 from seawall.client.context import Connection, is_loopback, trust
 from seawall.client.errors import ClientError, Unreachable
 from seawall.client.events import BadStream, Event, EventParser
@@ -74,6 +75,8 @@ class Client:
             trust_env=not is_loopback(host),
             limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=64),
         )
+
+        self.audit = AuditLog(self._send)
 
     async def __aenter__(self) -> Self:
         return self

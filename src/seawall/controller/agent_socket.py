@@ -77,6 +77,11 @@ class AgentSocket:
             self._transport.set_write_buffer_limits(_BUFFERED_BYTES)
 
     @property
+    def source(self) -> str:
+        """The address of the other end."""
+        return self._request.remote or ""
+
+    @property
     def closing(self) -> bool:
         """Whether this end has begun to close, or the connection is gone."""
         return self._closing or self._request.transport is None

@@ -22,6 +22,7 @@ from seawall.controller.api.circuits import effective_state
 from seawall.controller.api.services import Readiness, Services
 from seawall.controller.auth import Access, AdminTokenError
 from seawall.controller.authority import AuthorityError, CertificateAuthority
+from seawall.controller.door_log import DoorLog
 from seawall.controller.enrolment import new_join_token, revoke_agent
 from seawall.controller.gateway import Gateway, ListenFailed
 from seawall.controller.listener import ApiListener, ApiListenFailed
@@ -105,23 +106,26 @@ class Controller:
         self.guards: Guards[Slot] = Guards()
         self.gate = RetryGate()
         self.transitions = TransitionRecorder(store, clock)
+        self.door = DoorLog(store, clock)
         self._subscribers: list[Subscriber] = []
         self.fleet = Fleet(self.guards, clock, self.emit, Pace())
         self.gateway = Gateway(
-            *(store, self.fleet, self.bus, clock, authority, controller_id, term, settings.heartbeat_seconds)
+            *(store, self.fleet, self.bus, clock, authority, controller_id, term, settings.heartbeat_seconds),
+            refused=self.door.refused,
         )
         self.metrics = Metrics(lambda: len(list(self.fleet.sessions())), self._circuits, self.gateway)
         self._subscribers += [self.metrics.observe, self.transitions.observe, self._publish, log_event]
         self.driver = Driver(self.fleet, self.guards, clock, correlation_ids(clock), self._subscribers)
         self.dispatcher = Dispatcher(self.driver, store, self.fleet, self.bus, clock, self.gate)
         self.driver.subscribers.append(SelfCheck(self.guards, clock, self.emit).observe)
-        self.policies = PolicyFile(settings.data / POLICY_FILE, clock, self._hold)
+        self.policies = PolicyFile(settings.data / POLICY_FILE, clock, self._hold, store)
         self.driver.journal = self.dispatcher
         self.fleet.vault = vault
         self.commands = Commands(*(store, self.dispatcher, self.fleet, self.guards, clock, self.emit), vault)
         self.access = Access(store, clock)
         self.services = Services(
             access=self.access,
+            door=self.door,
             store=store,
             fleet=self.fleet,
             guards=self.guards,
@@ -153,12 +157,14 @@ class Controller:
         """Take up what was left open, then let agents and callers in."""
         settings = self.settings
         admin_token_file = await self.access.ensure_admin_token(settings.data)
+        await self.policies.record()
         for agent in await self.store.agents():
             self.fleet.learn(agent)
         recovered = asyncio.Event()
         self._last(self.dispatcher.run(recovered, self._stop_dispatcher), "dispatcher")
         self._last(self.transitions.run(), "transitions")
         self._last(self.policies.watch(), "policies")
+        self._last(self.door.run(), "door log")
         await self._first_of(recovered)
         self._raise_if_ended()
         self.services.readiness.recovered = True
@@ -203,6 +209,7 @@ class Controller:
         if self._lasting:
             await asyncio.wait(self._lasting)
         await self.transitions.flush()
+        await self.door.flush()
 
     async def abort(self) -> None:
         """End what `stop` couldn't in time."""

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from seawall.clock import Clock, moment_of
 from seawall.controller.credentials import hash_secret, new_api_token
+from seawall.engine.audit import CONTROLLER, Caller, token_actor
 from seawall.engine.records import TokenRecord
 from seawall.engine.store import AccessStore
 from seawall.files import write_whole
@@ -46,6 +47,12 @@ class Principal(Struct, frozen=True):
     name: str
     role: Role
     token_id: str
+    source: str = ""
+
+    @property
+    def caller(self) -> Caller:
+        """Who this is to the audit log."""
+        return Caller(token_actor(self.name), self.source)
 
 
 class Access:
@@ -60,8 +67,13 @@ class Access:
 
     async def principal(self, token: str) -> Principal | None:
         """Whom a token stands for; None if it is malformed, unknown, revoked or expired."""
+        judged = await self.judge(token)
+        return judged if isinstance(judged, Principal) else None
+
+    async def judge(self, token: str) -> Principal | str:
+        """Whom a token stands for, or what is wrong with it: a sentence for the log, which callers don't hear."""
         if not _TOKEN.fullmatch(token):
-            return None
+            return "it hasn't the form of a token"
         secret_hash = hash_secret(token)
         known = self._remembered.get(secret_hash)
         if known is not None and self._clock.now() < known[1]:
@@ -70,7 +82,7 @@ class Access:
         record = await self._store.token_by_hash(secret_hash)
         if record is None or not self._live(record):
             self._remembered.pop(secret_hash, None)
-            return None
+            return self._refusal(record)
         principal = Principal(record.name, Role(record.role), record.token_id)
         # What was read before a revocation says nothing about the time after it.
         if revocations == self._revocations:
@@ -78,19 +90,19 @@ class Access:
         return principal
 
     async def create(
-        self, name: str, role: Role, expires_in_seconds: float | None = None
+        self, name: str, role: Role, expires_in_seconds: float | None = None, caller: Caller = CONTROLLER
     ) -> tuple[Secret, TokenRecord]:
         """Make a token. The secret is only known now; the store keeps its hash."""
         secret = new_api_token()
         record = self._record(secret, name, role, expires_in_seconds)
-        await self._store.add_token(record)
+        await self._store.add_token(record, caller)
         return secret, record
 
     async def tokens(self) -> list[TokenRecord]:
         """All tokens that aren't revoked, by name."""
         return await self._store.tokens()
 
-    async def revoke(self, token_id: str) -> bool:
+    async def revoke(self, token_id: str, caller: Caller = CONTROLLER) -> bool:
         """End a token, at once; False if there is no such live one. Raises LastAdminToken."""
         async with self._changing:
             tokens = await self._store.tokens()
@@ -98,7 +110,7 @@ class Access:
             if [each.token_id for each in admins] == [token_id]:
                 raise LastAdminToken("this is the last admin token; create another one before you revoke it")
             try:
-                return await self._store.revoke_token(token_id, self._clock.wall())
+                return await self._store.revoke_token(token_id, self._clock.wall(), caller)
             finally:
                 self._revocations += 1
                 self._remembered.clear()
@@ -139,6 +151,13 @@ class Access:
             created_at=now,
             expires_at=None if expires_in_seconds is None else now + timedelta(seconds=expires_in_seconds),
         )
+
+    def _refusal(self, record: TokenRecord | None) -> str:
+        if record is None:
+            return "it is unknown"
+        if record.revoked_at is not None:
+            return f"it is that of {record.name}, which was revoked"
+        return f"it is that of {record.name}, which has expired"
 
     def _live(self, record: TokenRecord) -> bool:
         expired = record.expires_at is not None and record.expires_at <= self._clock.wall()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -11,6 +11,7 @@ from aiohttp import web
 
 from seawall.clock import Clock
 from seawall.controller.credentials import hash_secret, new_join_secret
+from seawall.engine.audit import CONTROLLER, Action, Caller
 from seawall.engine.fleet import Fleet
 from seawall.engine.records import AgentRecord, JoinTokenRecord
 from seawall.engine.store import FleetStore, JoinTokenRefused, NameTaken, StoreFailed
@@ -20,6 +21,9 @@ JOIN_TOKEN_VALIDITY = timedelta(minutes=10)
 JOIN_BODY_LIMIT_BYTES = 16 * 1024
 
 _BODY_SECONDS = 10.0
+Refused = Callable[[Action, str, str], object]
+"""Is told of what was refused, to which address, and why."""
+
 _REVOKED = "this agent's identity was revoked"
 
 
@@ -27,13 +31,20 @@ class Enrolment:
     """The routes of the agents' listener by which a host becomes an agent."""
 
     def __init__(
-        self, store: FleetStore, fleet: Fleet, clock: Clock, ca_pem: str, controller_id: str
+        self,
+        store: FleetStore,
+        fleet: Fleet,
+        clock: Clock,
+        ca_pem: str,
+        controller_id: str,
+        refused: Refused,
     ) -> None:
         self._store = store
         self._fleet = fleet
         self._clock = clock
         self._ca_pem = ca_pem
         self._controller_id = controller_id
+        self._refused = refused
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Serve `GET /ca.pem` and `POST /join`."""
@@ -60,8 +71,9 @@ class Enrolment:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return problem(422, "invalid_request", f"this isn't a join request: {error}")
         try:
-            agent = await self._redeem(asked)
+            agent = await self._redeem(asked, request.remote or "")
         except JoinTokenRefused as error:
+            self._refused(Action.JOIN_REFUSED, request.remote or "", str(error))
             return problem(403, "join_token_refused", str(error))
         except NameTaken:
             return problem(409, "name_taken", f"another host is named {asked.name!r} already")
@@ -75,7 +87,7 @@ class Enrolment:
         answer = JoinResponse(agent.agent_id, agent.name, self._ca_pem, self._controller_id)
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
-    async def _redeem(self, asked: JoinRequest) -> AgentRecord:
+    async def _redeem(self, asked: JoinRequest, source: str) -> AgentRecord:
         now = self._clock.wall()
         agent = AgentRecord(
             self._clock.new_id(),
@@ -86,13 +98,17 @@ class Enrolment:
             simulated=asked.simulated,
             version=asked.version,
         )
-        kept = await self._store.redeem(hash_secret(asked.token), now, agent)
+        kept = await self._store.redeem(hash_secret(asked.token), now, agent, source)
         self._fleet.learn(kept)
         return kept
 
 
 async def new_join_token(
-    store: FleetStore, authority_fingerprint: str, clock: Clock, created_by: str
+    store: FleetStore,
+    authority_fingerprint: str,
+    clock: Clock,
+    created_by: str,
+    caller: Caller = CONTROLLER,
 ) -> tuple[JoinToken, datetime]:
     """Make a token that lets one host join within 10 minutes; it is kept only as a hash. Also says when it ends."""
     secret = new_join_secret()
@@ -105,13 +121,15 @@ async def new_join_token(
         expires_at=expires_at,
         created_by=created_by,
     )
-    await store.add_join_token(record)
+    await store.add_join_token(record, caller)
     return JoinToken(secret, authority_fingerprint), expires_at
 
 
-async def revoke_agent(store: FleetStore, fleet: Fleet, clock: Clock, agent_id: str) -> bool:
+async def revoke_agent(
+    store: FleetStore, fleet: Fleet, clock: Clock, agent_id: str, caller: Caller = CONTROLLER
+) -> bool:
     """End an agent's identity for good, and its live session at once. False if there is no such live agent."""
-    revoked = await store.revoke_agent(agent_id, clock.wall())
+    revoked = await store.revoke_agent(agent_id, clock.wall(), caller)
     session = fleet.forget(agent_id)
     if session is not None:
         await session.close(_REVOKED, None)

@@ -12,7 +12,7 @@ from aiohttp import web
 from seawall.clock import Clock
 from seawall.controller.agent_socket import SUBPROTOCOL, AgentSocket
 from seawall.controller.authority import CertificateAuthority
-from seawall.controller.enrolment import JOIN_BODY_LIMIT_BYTES, Enrolment, problem
+from seawall.controller.enrolment import JOIN_BODY_LIMIT_BYTES, Enrolment, Refused, problem
 from seawall.controller.handshake import MAX_PROOFS, MAX_UNPROVEN, Handshakes
 from seawall.engine.fleet import Fleet
 from seawall.engine.notices import Bus
@@ -44,6 +44,7 @@ class Gateway(Handshakes):
         *,
         max_proofs: int = MAX_PROOFS,
         max_unproven: int = MAX_UNPROVEN,
+        refused: Refused | None = None,
     ) -> None:
         super().__init__(
             store,
@@ -55,8 +56,10 @@ class Gateway(Handshakes):
             heartbeat_seconds,
             max_proofs=max_proofs,
             max_unproven=max_unproven,
+            refused=refused,
         )
-        self._enrolment = Enrolment(store, fleet, clock, authority.ca_pem, controller_id)
+        ca_pem = authority.ca_pem
+        self._enrolment = Enrolment(store, fleet, clock, ca_pem, controller_id, self.refused)
         self._stopping = asyncio.Event()
         self._lasting: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None

@@ -11,8 +11,10 @@ import msgspec
 
 from seawall.clock import Clock
 from seawall.controller.credentials import verify_hello
+from seawall.controller.enrolment import Refused
 from seawall.controller.session import GatewaySession
 from seawall.controller.session_support import SessionSocket, SessionSupport
+from seawall.engine.audit import Action
 from seawall.engine.fleet import Fleet
 from seawall.engine.notices import Bus, Notice
 from seawall.engine.records import AgentRecord, LedgerFacts, SessionGrant
@@ -51,7 +53,7 @@ _QUARANTINED = (
 _logger = logging.getLogger("seawall.gateway")
 
 
-class Refused(Exception):
+class NoSession(Exception):
     """No session for this connection. The text goes to whoever is there: it tells nothing of anybody else."""
 
     def __init__(self, reason: str, retry_after_seconds: float | None) -> None:
@@ -84,12 +86,14 @@ class Handshakes(SessionSupport):
         *,
         max_proofs: int = MAX_PROOFS,
         max_unproven: int = MAX_UNPROVEN,
+        refused: Refused | None = None,
     ) -> None:
         super().__init__(store, fleet, bus, clock, heartbeat_seconds)
         self._controller_id = controller_id
         self._term = term
         self._proofs = asyncio.Semaphore(max_proofs)
         self._max_unproven = max_unproven
+        self.refused = refused if refused is not None else _unrecorded
         # Connections that haven't said hello yet, with when they came, the oldest first.
         self._silent: dict[SessionSocket, float] = {}
         self._proving = 0
@@ -147,8 +151,9 @@ class Handshakes(SessionSupport):
                     return await self._grant(socket, record, greeting)
             finally:
                 self._proving -= 1
-        except Refused as refusal:
+        except NoSession as refusal:
             self.handshakes_refused += 1
+            self.refused(Action.HOST_REFUSED, socket.source, refusal.reason)
             _logger.warning("a connection was refused: %s", refusal.reason)
             await socket.close(refusal.reason, refusal.retry_after_seconds)
         except ConnectionError:
@@ -174,7 +179,7 @@ class Handshakes(SessionSupport):
             socket.machine.move(message)
         except (BadFrame, ProtocolError) as error:
             self.bad_frames += isinstance(error, BadFrame)
-            raise Refused(f"a hello was expected: {error}", _NOT_UNDERSTOOD_RETRY_SECONDS) from error
+            raise NoSession(f"a hello was expected: {error}", _NOT_UNDERSTOOD_RETRY_SECONDS) from error
         if not isinstance(message, Hello):
             raise ConnectionResetError  # It said goodbye.
         return _Greeting(message, nonce, connected_at, heard_at)
@@ -193,12 +198,12 @@ class Handshakes(SessionSupport):
         )
         # `find` also knows names, and a name is no identity.
         if record is None or record.agent_id != hello.agent_id:
-            raise Refused(_NOT_PROVED, None)
+            raise NoSession(_NOT_PROVED, None)
         if not verify_hello(record.public_key, hello.signature, signed):
-            raise Refused(_NOT_PROVED, None)
+            raise NoSession(_NOT_PROVED, None)
         _check(hello)
         if record.quarantined_at is not None:
-            raise Refused(_QUARANTINED, _QUARANTINE_RETRY_SECONDS)
+            raise NoSession(_QUARANTINED, _QUARANTINE_RETRY_SECONDS)
         return record
 
     def _refuse_late(self, greeting: _Greeting) -> None:
@@ -207,7 +212,7 @@ class Handshakes(SessionSupport):
         Whoever lives comes again, and is a clone then if it is one.
         """
         if greeting.connected_at < self._newest.get(greeting.hello.agent_id, 0.0):
-            raise Refused("this agent has opened a newer connection since", _REPLACED_RETRY_SECONDS)
+            raise NoSession("this agent has opened a newer connection since", _REPLACED_RETRY_SECONDS)
 
     async def _refuse_clone(self, record: AgentRecord, hello: Hello) -> None:
         """Put out both of two live users of one identity: letting the newer one win would have them take turns."""
@@ -218,7 +223,7 @@ class Handshakes(SessionSupport):
         try:
             await self.store.quarantine(record.agent_id, since)
         except StoreFailed as error:
-            raise Refused("the controller can't open a session now", self._soon()) from error
+            raise NoSession("the controller can't open a session now", self._soon()) from error
         known = self.fleet.find(record.agent_id)
         if known is not None:
             known.quarantined_at = since
@@ -231,7 +236,7 @@ class Handshakes(SessionSupport):
         )
         self.bus.publish(Notice("agent_quarantined", record.agent_id, None, {"reason": _QUARANTINED}))
         self.spawn(current.close(_QUARANTINED, _QUARANTINE_RETRY_SECONDS))
-        raise Refused(_QUARANTINED, _QUARANTINE_RETRY_SECONDS)
+        raise NoSession(_QUARANTINED, _QUARANTINE_RETRY_SECONDS)
 
     async def _grant(self, socket: SessionSocket, record: AgentRecord, greeting: _Greeting) -> GatewaySession:
         if socket.closing:
@@ -249,11 +254,11 @@ class Handshakes(SessionSupport):
         )
         facts = LedgerFacts(hello.ledger_id, hello.ledger_epoch, hello.watermark, hello.last_sequence)
         try:
-            grant = await self.store.open_session(updated, facts)
+            grant = await self.store.open_session(updated, facts, socket.source)
         except LookupError as error:
-            raise Refused(_NOT_PROVED, None) from error
+            raise NoSession(_NOT_PROVED, None) from error
         except StoreFailed as error:
-            raise Refused("the controller can't open a session now", self._soon()) from error
+            raise NoSession("the controller can't open a session now", self._soon()) from error
         updated.epoch = grant.epoch
         if grant.amnesia:
             self._note_amnesia(updated, grant)
@@ -281,12 +286,12 @@ class Handshakes(SessionSupport):
             raise ConnectionResetError
         known = self.fleet.find(record.agent_id)
         if known is None:
-            raise Refused(_NOT_PROVED, None)
+            raise NoSession(_NOT_PROVED, None)
         if known.quarantined_at is not None:
-            raise Refused(_QUARANTINED, _QUARANTINE_RETRY_SECONDS)
+            raise NoSession(_QUARANTINED, _QUARANTINE_RETRY_SECONDS)
         current = self.fleet.session(record.agent_id)
         if current is not None and current.epoch > record.epoch:
-            raise Refused("a newer session of this agent is open already", _REPLACED_RETRY_SECONDS)
+            raise NoSession("a newer session of this agent is open already", _REPLACED_RETRY_SECONDS)
         instance, heard_at = greeting.hello.instance, greeting.heard_at
         session = GatewaySession(record.agent_id, record.epoch, instance, socket, self)
         socket.send(Welcome(record.epoch, self.heartbeat_seconds, grant.acknowledged_up_to, heard_at))
@@ -310,17 +315,23 @@ class Handshakes(SessionSupport):
         return 5.0 + 5.0 * self.clock.dice()
 
 
+def _unrecorded(_: Action, __: str, ___: str) -> None:
+    """Where there is no audit log."""
+
+
 def _check(hello: Hello) -> None:
     """What an agent says of itself has limits."""
     if not PROTOCOL_MIN <= hello.protocol <= PROTOCOL_MAX:
         reason = f"protocol version {hello.protocol} isn't spoken here; update the agent or the controller"
-        raise Refused(reason, _NOT_UNDERSTOOD_RETRY_SECONDS)
+        raise NoSession(reason, _NOT_UNDERSTOOD_RETRY_SECONDS)
     try:
         validate_labels(hello.labels)
     except ValueError as error:
-        raise Refused(str(error), _NOT_UNDERSTOOD_RETRY_SECONDS) from error
+        raise NoSession(str(error), _NOT_UNDERSTOOD_RETRY_SECONDS) from error
     if not hello.ledger_id or not hello.instance:
-        raise Refused("this agent keeps no ledger of its commands; update it", _NOT_UNDERSTOOD_RETRY_SECONDS)
+        raise NoSession(
+            "this agent keeps no ledger of its commands; update it", _NOT_UNDERSTOOD_RETRY_SECONDS
+        )
     texts = [hello.hostname, hello.docker_version, hello.instance, hello.ledger_id, *hello.operations]
     numbers = (hello.ledger_epoch, hello.watermark, hello.last_sequence, hello.unacknowledged)
     if (
@@ -329,4 +340,4 @@ def _check(hello: Hello) -> None:
         or any(len(text) > _MAX_TEXT or not text.isprintable() for text in texts)
         or not all(0 <= number < _MAX_NUMBER for number in numbers)
     ):
-        raise Refused("the hello says too much of its agent", _NOT_UNDERSTOOD_RETRY_SECONDS)
+        raise NoSession("the hello says too much of its agent", _NOT_UNDERSTOOD_RETRY_SECONDS)

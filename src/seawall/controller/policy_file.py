@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from seawall.clock import Clock
+from seawall.engine.audit import CONTROLLER, Action, Caller, Detail, Entry
 from seawall.engine.policies import Policies, read_policies
+from seawall.engine.store import AuditStore
 from seawall.files import write_whole
 from seawall.toml_document import InvalidToml
 
@@ -21,14 +24,24 @@ _LOOK_EVERY_SECONDS = 2.0
 _logger = logging.getLogger("seawall.policy")
 
 
+class PolicyText(Detail, frozen=True, gc=False):
+    """Which policies they are."""
+
+    preset: str
+    sha256: str
+
+
 class PolicyFile:
     """Keeps the policies that hold now; `apply` is called with each new set, and at the start."""
 
-    def __init__(self, path: Path, clock: Clock, apply: Callable[[Policies], object]) -> None:
-        """Read the file; none means the default preset. Raises InvalidToml."""
+    def __init__(
+        self, path: Path, clock: Clock, apply: Callable[[Policies], object], log: AuditStore | None = None
+    ) -> None:
+        """Read the file; none means the default preset. Changes are recorded in `log`. Raises InvalidToml."""
         self._path = path
         self._clock = clock
         self._apply = apply
+        self._log = log
         self._stamp = _stamp(path)
         self.text = ""
         self.current = Policies()
@@ -49,15 +62,31 @@ class PolicyFile:
             except InvalidToml as error:
                 _logger.warning("the policies stay as they are: %s", error)
                 continue
+            await self._record(Action.POLICY_CHANGED, CONTROLLER, text, policies)
             self._take(text, policies)
 
-    async def replace(self, text: str) -> Policies:
+    async def replace(self, text: str, caller: Caller = CONTROLLER) -> Policies:
         """Write the file anew and let it hold at once. Raises InvalidToml, and OSError if it can't be written."""
         policies = read_policies(str(self._path), text)
-        await asyncio.to_thread(write_whole, self._path, text.encode())
+        # Before it holds: no policy ever holds that isn't on record.
+        await self._record(Action.POLICY_CHANGED, caller, text, policies)
+        try:
+            await asyncio.to_thread(write_whole, self._path, text.encode())
+        except OSError:
+            await self._record(Action.POLICY_NOT_CHANGED, caller, text, policies)
+            raise
         self._stamp = await asyncio.to_thread(_stamp, self._path)
         self._take(text, policies)
         return policies
+
+    async def record(self) -> None:
+        """Record what holds from the start on."""
+        await self._record(Action.POLICY_LOADED, CONTROLLER, self.text, self.current)
+
+    async def _record(self, action: Action, caller: Caller, text: str, policies: Policies) -> None:
+        if self._log is not None:
+            detail = PolicyText(policies.preset, hashlib.sha256(text.encode()).hexdigest())
+            await self._log.record(Entry(self._clock.wall(), caller, action, self._path.name, detail))
 
     def _take(self, text: str, policies: Policies) -> None:
         self.text, self.current = text, policies

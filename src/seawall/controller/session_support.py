@@ -25,6 +25,10 @@ class SessionSocket(Protocol):
     machine: Session
 
     @property
+    def source(self) -> str:
+        """The address of the other end."""
+
+    @property
     def closing(self) -> bool:
         """Whether this end has begun to close, or the connection is gone."""
 

@@ -16,6 +16,7 @@ from seawall.core.errors import CommandErrorCode
 from seawall.core.events import CommandFinished
 from seawall.core.guard import Guards
 from seawall.core.retry import RetryPolicy, back_off
+from seawall.engine.audit import CONTROLLER, Action, Caller, Entry
 from seawall.engine.dispatcher import Dispatcher
 from seawall.engine.drive import Slot
 from seawall.engine.fleet import Fleet
@@ -24,7 +25,7 @@ from seawall.engine.ports import Subscriber
 from seawall.engine.records import AgentRecord, CommandRecord
 from seawall.engine.secrets import SecretLost, Vault, marked, opened, sealed
 from seawall.engine.settlement import apply_result
-from seawall.engine.store import CommandStore, IdempotencyConflict
+from seawall.engine.store import IdempotencyConflict, RecordingStore
 from seawall.operations.operation import InvalidArguments, Operation, check_arguments
 from seawall.operations.registry import OPERATIONS
 from seawall.operations.secrets import secrets_of
@@ -40,6 +41,7 @@ class CommandRequest(Struct):
     """What a caller asks for. `agent` is an id or a name; None means the operation's or the plane's default.
 
     With `queue=False` a command to a host that isn't connected fails at once, else it waits until its deadline.
+    `caller` is who asks, for the audit log.
     """
 
     operation: str
@@ -51,6 +53,7 @@ class CommandRequest(Struct):
     queue: bool = True
     idempotency_key: str | None = None
     requested_by: str = ""
+    caller: Caller = CONTROLLER
 
 
 class UnknownOperation(LookupError):
@@ -78,7 +81,7 @@ class Commands:
 
     def __init__(
         self,
-        store: CommandStore,
+        store: RecordingStore,
         dispatcher: Dispatcher,
         fleet: Fleet,
         guards: Guards[Slot],
@@ -114,7 +117,7 @@ class Commands:
             if earlier is not None:
                 return earlier
             self._turn_away(record, refused)
-        return await self._dispatcher.admit(record)
+        return await self._dispatcher.admit(record, request.caller)
 
     async def wait(self, command_id: str, timeout_seconds: float) -> CommandRecord | None:
         """The command once it is over, or as it is when the time is; None if it isn't known."""
@@ -132,8 +135,13 @@ class Commands:
                 return result.result()
         return await self._store.command(command_id)
 
-    async def cancel(self, command_id: str, requested_by: str) -> CommandRecord | None:
+    async def cancel(
+        self, command_id: str, requested_by: str, caller: Caller = CONTROLLER
+    ) -> CommandRecord | None:
         """Ask for a command's end and return it as it is shortly after; None if it isn't known."""
+        if await self._store.command(command_id) is None:
+            return None
+        await self._store.record(Entry(self._clock.wall(), caller, Action.COMMAND_CANCEL_ASKED, command_id))
         await self._dispatcher.cancel(command_id, requested_by)
         return await self.wait(command_id, 2.0)
 
@@ -157,7 +165,9 @@ class Commands:
                 asking.cancel()
         return await self._store.command(command_id) or record
 
-    async def resolve(self, command_id: str, state: CommandState, by: str, reason: str) -> CommandRecord:
+    async def resolve(
+        self, command_id: str, state: CommandState, by: str, reason: str, caller: Caller = CONTROLLER
+    ) -> CommandRecord:
         """Take a person's word for what an UNKNOWN command was.
 
         Raises UnknownCommand, NotUnknown and InvalidRequest.
@@ -167,11 +177,13 @@ class Commands:
         if not 1 <= len(reason.strip()) <= _MAX_REASON_LENGTH:
             raise InvalidRequest(f"a reason has between 1 and {_MAX_REASON_LENGTH} characters")
         record = await self._unknown(command_id)
-        if not await self._dispatcher.settlement.resolve(record, state, by, reason.strip()):
+        if not await self._dispatcher.settlement.resolve(record, state, by, reason.strip(), caller):
             record = await self._unknown(command_id)
         return record
 
-    async def force_retry(self, command_id: str, by: str, idempotency_key: str | None) -> CommandRecord:
+    async def force_retry(
+        self, command_id: str, by: str, idempotency_key: str | None, caller: Caller = CONTROLLER
+    ) -> CommandRecord:
         """Do again what an UNKNOWN command was to do, as a new command.
 
         Raises UnknownCommand, NotUnknown, and what `accept` raises.
@@ -193,6 +205,7 @@ class Commands:
                 queue=record.queue,
                 idempotency_key=idempotency_key,
                 requested_by=by,
+                caller=caller,
             )
         )
 

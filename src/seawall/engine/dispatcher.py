@@ -13,6 +13,7 @@ from seawall.core.dispatch import Dispatch
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.core.events import CommandFinished, CommandParked, Event, RetryScheduled, SlotAwaited
 from seawall.core.retry_gate import RetryGate
+from seawall.engine.audit import CONTROLLER, Caller
 from seawall.engine.backlog import Backlog
 from seawall.engine.drive import Driver
 from seawall.engine.explain import decision_of
@@ -81,7 +82,7 @@ class Dispatcher:
         self.backlog.fill([command for command in unsettled if not command.state.final])
         return len(unsettled)
 
-    async def admit(self, record: CommandRecord) -> CommandRecord:
+    async def admit(self, record: CommandRecord, caller: Caller = CONTROLLER) -> CommandRecord:
         """Keep a new command and start it, both or neither, even if the caller is cancelled meanwhile.
 
         Returns what `CommandStore.accept` returns, and raises what it raises.
@@ -90,7 +91,7 @@ class Dispatcher:
             raise StoreFailed(
                 "the controller is stopping: nothing is accepted any more; try again in a moment"
             )
-        admitted = await asyncio.shield(self._tasks.create_task(self._admit(record)))
+        admitted = await asyncio.shield(self._tasks.create_task(self._admit(record, caller)))
         if not isinstance(admitted, CommandRecord):
             raise admitted
         return admitted
@@ -211,12 +212,12 @@ class Dispatcher:
 
     # How
 
-    async def _admit(self, record: CommandRecord) -> CommandRecord | IdempotencyConflict | StoreFull:
+    async def _admit(self, record: CommandRecord, caller: Caller) -> CommandRecord | Exception:
         operation = OPERATIONS[record.operation]
         agent_id, fresh = record.agent_id, not record.state.final
         prepared = self._prepare(record) if fresh else None
         try:
-            kept = await self._store.accept(record, sequenced=fresh and operation.changes)
+            kept = await self._store.accept(record, sequenced=fresh and operation.changes, caller=caller)
         except (IdempotencyConflict, StoreFull) as refusal:
             return refusal  # raised here it would end all tasks of the group
         if kept.command_id != record.command_id:

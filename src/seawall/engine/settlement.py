@@ -11,6 +11,7 @@ from seawall.clock import Clock
 from seawall.core.command import Command, CommandResult, CommandState, Outcome, Source
 from seawall.core.dispatch import Dispatch
 from seawall.core.events import CommandSettled
+from seawall.engine.audit import Caller
 from seawall.engine.fleet import Fleet, LedgerResult
 from seawall.engine.last_known import LastKnown
 from seawall.engine.notices import Bus, Notice
@@ -76,10 +77,12 @@ class Settlement:
         apply_outcome(record, outcome, self._clock.wall())
         await self._settled(record)
 
-    async def resolve(self, record: CommandRecord, state: CommandState, by: str, reason: str) -> bool:
+    async def resolve(
+        self, record: CommandRecord, state: CommandState, by: str, reason: str, caller: Caller
+    ) -> bool:
         """A person says what an UNKNOWN command was. False if it isn't UNKNOWN any more."""
         record.state, record.settled, record.resolved_by, record.resolution = state, True, by, reason
-        return await self._settled(record)
+        return await self._settled(record, caller)
 
     async def take(self, agent_id: str, told: LedgerResult) -> CommandRecord | None:
         """A result came unasked. It is acknowledged once it is durable here, also if it was so already.
@@ -110,14 +113,14 @@ class Settlement:
         if session is not None:
             session.acknowledge(sequence, self.watermarks.up_to(agent_id))
 
-    async def _settled(self, record: CommandRecord) -> bool:
+    async def _settled(self, record: CommandRecord, caller: Caller | None = None) -> bool:
         said: dict[str, object] = {
             "state": record.state.value,
             "by": record.resolved_by,
             "reason": record.resolution,
         }
         decision = DecisionRecord(self._clock.wall(), "settled", said)
-        if not await self._store.settle(record, [decision]):
+        if not await self._store.settle(record, [decision], caller=caller):
             return False
         self._over(record)
         self.reconciler.remove(record.agent_id, record.command_id)

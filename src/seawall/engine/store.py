@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from seawall.core.command import CommandState
+from seawall.engine.audit import CONTROLLER, Action, AuditRecord, Caller, Entry
 from seawall.engine.records import (
     AgentRecord,
     AttemptRecord,
@@ -59,7 +60,9 @@ class CommandOver(LookupError):
 class CommandStore(Protocol):
     """Commands and their attempts."""
 
-    async def accept(self, record: CommandRecord, *, sequenced: bool = False) -> CommandRecord:
+    async def accept(
+        self, record: CommandRecord, *, sequenced: bool = False, caller: Caller = CONTROLLER
+    ) -> CommandRecord:
         """Keep a new command, with the attempts that it brings, and return it.
 
         A `sequenced` one gets the next sequence of its agent.
@@ -92,10 +95,16 @@ class CommandStore(Protocol):
     async def decisions(self, command_id: str) -> list[DecisionRecord]:
         """What was decided about a command, in order."""
 
-    async def settle(self, record: CommandRecord, decisions: Sequence[DecisionRecord] = ()) -> bool:
+    async def settle(
+        self,
+        record: CommandRecord,
+        decisions: Sequence[DecisionRecord] = (),
+        *,
+        caller: Caller | None = None,
+    ) -> bool:
         """Write what an UNKNOWN command turned out to be, or what is shown of it now.
 
-        False, and nothing is changed, if it isn't UNKNOWN any more.
+        Without a `caller` it is its host that says so. False, and nothing is changed, if it isn't UNKNOWN any more.
         """
 
     async def adopt(self, record: CommandRecord) -> bool:
@@ -125,11 +134,13 @@ class CommandStore(Protocol):
 class FleetStore(Protocol):
     """Agents and the tokens that let them in."""
 
-    async def add_join_token(self, record: JoinTokenRecord) -> None:
+    async def add_join_token(self, record: JoinTokenRecord, caller: Caller = CONTROLLER) -> None:
         """Keep a join token."""
 
-    async def redeem(self, secret_hash: str, now: datetime, agent: AgentRecord) -> AgentRecord:
-        """Use up a join token and add the agent, both or neither, in one transaction.
+    async def redeem(
+        self, secret_hash: str, now: datetime, agent: AgentRecord, source: str = ""
+    ) -> AgentRecord:
+        """Use up a join token and add the agent, both or neither, in one transaction; `source` is where it is.
 
         Raises JoinTokenRefused, or NameTaken (and the token stays unused).
         """
@@ -140,7 +151,7 @@ class FleetStore(Protocol):
     async def agent(self, agent_id: str) -> AgentRecord | None:
         """One agent, revoked or not."""
 
-    async def open_session(self, agent: AgentRecord, ledger: LedgerFacts) -> SessionGrant:
+    async def open_session(self, agent: AgentRecord, ledger: LedgerFacts, source: str = "") -> SessionGrant:
         """Note what an agent said of itself at hello and begin its next epoch, in one transaction.
 
         That is: version, hostname, docker_version, labels, operations, last_seen_at and the ledger's id. The epoch is
@@ -151,20 +162,23 @@ class FleetStore(Protocol):
     async def prove_epoch(self, agent_id: str, epoch: int) -> None:
         """Note that the agent's ledger knows this epoch."""
 
-    async def quarantine(self, agent_id: str, since: datetime | None) -> bool:
-        """Keep an agent out from now on, or let it in again (None). False if there is no such live agent."""
+    async def quarantine(self, agent_id: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
+        """Keep an agent out from now on. False if there is no such live agent."""
+
+    async def release(self, agent_id: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
+        """Let an agent in again that was kept out. False if there is no such live agent."""
 
     async def seen(self, agent_ids: Sequence[str], now: datetime) -> None:
         """Note when these agents were last heard."""
 
-    async def revoke_agent(self, agent_id: str, now: datetime) -> bool:
+    async def revoke_agent(self, agent_id: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
         """End an agent's identity; its name is free again. False if there is no such live agent."""
 
 
 class AccessStore(Protocol):
     """API tokens."""
 
-    async def add_token(self, record: TokenRecord) -> None:
+    async def add_token(self, record: TokenRecord, caller: Caller = CONTROLLER) -> None:
         """Keep a token."""
 
     async def token_by_hash(self, secret_hash: str) -> TokenRecord | None:
@@ -173,7 +187,7 @@ class AccessStore(Protocol):
     async def tokens(self) -> list[TokenRecord]:
         """All tokens that aren't revoked, by name."""
 
-    async def revoke_token(self, token_id: str, now: datetime) -> bool:
+    async def revoke_token(self, token_id: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
         """End a token; False if there is no such live one."""
 
 
@@ -187,7 +201,40 @@ class CircuitStore(Protocol):
         """The newest first."""
 
 
-class Store(CommandStore, FleetStore, AccessStore, CircuitStore, Protocol):
+class AuditStore(Protocol):
+    """The audit log. What the other methods change is recorded by them, in the transaction of the change."""
+
+    async def record(self, *entries: Entry) -> None:
+        """Record what no other method does."""
+
+    async def audit(
+        self,
+        *,
+        actor: str | None = None,
+        actions: Sequence[Action] = (),
+        subject: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+        before: int | None = None,
+    ) -> list[AuditRecord]:
+        """The newest entries first; `before` is the position to go on from."""
+
+    async def audit_after(self, position: int, limit: int) -> list[AuditRecord]:
+        """The entries behind a position, in order."""
+
+    async def prune_audit(self, before: datetime, now: datetime, caller: Caller) -> int:
+        """Remove the oldest entries, up to the first that isn't older than `before`; how many there were.
+
+        An entry says up to where, and what the hash was there, so that the chain can still be followed. The last entry
+        stays.
+        """
+
+
+class RecordingStore(CommandStore, AuditStore, Protocol):
+    """What a door to commands needs."""
+
+
+class Store(CommandStore, FleetStore, AccessStore, CircuitStore, AuditStore, Protocol):
     """All of it, behind one connection to the truth."""
 
     async def controller_identity(self) -> tuple[str, int]:

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 
+from seawall.engine.audit import CONTROLLER, Action, Caller, Entry
 from seawall.engine.records import TokenRecord
+from seawall.storage.entries import token_created
 from seawall.storage.schema import api_tokens
 from seawall.storage.statements import (
     Connection,
@@ -46,7 +48,7 @@ _REVOKE_TOKEN = Statement(
 class AccessTables(Database):
     """`engine.store.AccessStore`."""
 
-    async def add_token(self, record: TokenRecord) -> None:
+    async def add_token(self, record: TokenRecord, caller: Caller = CONTROLLER) -> None:
         """See `AccessStore.add_token`."""
         row = _TokenRow(
             token_id=record.token_id,
@@ -60,6 +62,7 @@ class AccessTables(Database):
 
         def job(connection: Connection) -> None:
             connection.execute(_ADD_TOKEN, row)
+            connection.note(token_created(record, caller))
 
         await self.write(job)
 
@@ -74,10 +77,17 @@ class AccessTables(Database):
         rows = await self.read(lambda connection: connection.execute(_TOKENS, {}).fetchall())
         return [_to_token(row) for row in rows]
 
-    async def revoke_token(self, token_id: str, now: datetime) -> bool:
+    async def revoke_token(self, token_id: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
         """See `AccessStore.revoke_token`."""
         end = {"id": token_id, "revoked_at": to_microseconds(now)}
-        return await self.write(lambda connection: connection.execute(_REVOKE_TOKEN, end).rowcount == 1)
+
+        def job(connection: Connection) -> bool:
+            if connection.execute(_REVOKE_TOKEN, end).rowcount != 1:
+                return False
+            connection.note(Entry(now, caller, Action.TOKEN_REVOKED, token_id))
+            return True
+
+        return await self.write(job)
 
 
 def _to_token(found: Row) -> TokenRecord:

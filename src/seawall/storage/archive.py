@@ -52,7 +52,10 @@ class Member(Struct, frozen=True):
 
 
 class Contents(Struct, frozen=True):
-    """What a database holds; `schema` is the version of its tables."""
+    """What a database holds; `schema` is the version of its tables.
+
+    `audit_head` is the POSITION:HASH of the last entry of its audit log; "" where there was none yet.
+    """
 
     schema: str
     controller_id: str
@@ -60,6 +63,7 @@ class Contents(Struct, frozen=True):
     commands: int
     open_commands: int
     agents: int
+    audit_head: str = ""
 
 
 class Manifest(Struct, frozen=True):

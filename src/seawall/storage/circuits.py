@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, insert, select
 
 from seawall.engine.records import TransitionRecord
+from seawall.storage.entries import changed
 from seawall.storage.schema import circuit_transitions
 from seawall.storage.statements import (
     NO_OFFSET,
@@ -61,9 +62,12 @@ class CircuitTables(Database):
             for record in records
         ]
 
+        entries = changed(records)
+
         def job(connection: Connection) -> None:
             for row in rows:
                 connection.execute(_ADD_TRANSITION, row)
+            connection.note(*entries)
 
         if rows:
             await self.write(job)

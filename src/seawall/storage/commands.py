@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Select, bindparam, case, insert, literal_column, null, select, true, update
 
 from seawall.core.command import CommandState
+from seawall.engine.audit import CONTROLLER, Caller
 from seawall.engine.records import AttemptRecord, CommandRecord, DecisionRecord, Unsettled
 from seawall.engine.store import CommandOver, IdempotencyConflict, StoreFull
 from seawall.storage.command_rows import (
@@ -27,6 +28,7 @@ from seawall.storage.command_rows import (
     to_decision,
     to_unsettled,
 )
+from seawall.storage.entries import accepted, dispatched, finished, imported, settled
 from seawall.storage.schema import (
     agents,
     attempts,
@@ -135,10 +137,13 @@ _OPEN_ATTEMPTS = Statement(
 class CommandTables(Database):
     """`engine.store.CommandStore`."""
 
-    async def accept(self, record: CommandRecord, *, sequenced: bool = False) -> CommandRecord:
+    async def accept(
+        self, record: CommandRecord, *, sequenced: bool = False, caller: Caller = CONTROLLER
+    ) -> CommandRecord:
         """See `CommandStore.accept`. Raises LookupError for a sequence of an agent that isn't known."""
         row = command_row(record)
         beginnings = [attempt_row(record.command_id, attempt) for attempt in record.attempts]
+        entry = accepted(record, caller)
         has_room = self.has_room()
 
         def job(connection: Connection) -> CommandRecord:
@@ -154,6 +159,7 @@ class CommandTables(Database):
                 connection.execute(_ADD_COMMAND, row)
                 for beginning in beginnings:
                     connection.execute(_ADD_ATTEMPT, beginning)
+                connection.note(entry)
                 return record
             if earlier.fingerprint != row["fingerprint"]:
                 raise IdempotencyConflict(earlier.command_id)
@@ -174,6 +180,7 @@ class CommandTables(Database):
             if connection.execute(_DISPATCHED, state).rowcount != 1:
                 raise CommandOver(f"command {command_id} isn't known or is over: no attempt of it can start")
             connection.execute(_ADD_ATTEMPT, row)
+            connection.note(dispatched(command_id, attempt))
 
         await self.write(job)
 
@@ -208,6 +215,7 @@ class CommandTables(Database):
         last = record.attempts[-1] if record.attempts else None
         attempt_end = attempt_end_of(command_id, last) if last is not None else None
         decided = [decision_row(command_id, decision) for decision in decisions]
+        entry = finished(record)
 
         def job(connection: Connection) -> bool:
             if connection.execute(_FINISH, end).rowcount == 1:
@@ -216,6 +224,7 @@ class CommandTables(Database):
                 if left is not None:
                     connection.execute(_FORGET_SECRETS, left)
                 _add_decisions(connection, decided)
+                connection.note(entry)
                 return True
             if connection.execute(_COMMAND, {"id": command_id}).fetchone() is None:
                 raise LookupError(f"command {command_id} isn't known")
@@ -223,11 +232,19 @@ class CommandTables(Database):
 
         return await self.write(job)
 
-    async def settle(self, record: CommandRecord, decisions: Sequence[DecisionRecord] = ()) -> bool:
+    async def settle(
+        self,
+        record: CommandRecord,
+        decisions: Sequence[DecisionRecord] = (),
+        *,
+        caller: Caller | None = None,
+    ) -> bool:
         """See `CommandStore.settle`."""
         end = end_of(record) | {"resolved_by": record.resolved_by, "resolution": record.resolution}
         left = arguments_left(record)
         decided = [decision_row(record.command_id, decision) for decision in decisions]
+        now = decisions[-1].at if decisions else record.finished_at or record.accepted_at
+        entry = settled(record, now, caller)
 
         def job(connection: Connection) -> bool:
             if connection.execute(_SETTLE, end).rowcount != 1:
@@ -235,6 +252,7 @@ class CommandTables(Database):
             if left is not None:
                 connection.execute(_FORGET_SECRETS, left)
             _add_decisions(connection, decided)
+            connection.note(entry)
             return True
 
         return await self.write(job)
@@ -255,6 +273,7 @@ class CommandTables(Database):
             if connection.execute(_COMMAND, {"id": record.command_id}).fetchone() is not None:
                 return False
             connection.execute(_ADD_COMMAND, row)
+            connection.note(imported(record))
             return True
 
         return await self.write(job)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -12,8 +12,10 @@ from sqlalchemy import bindparam, func, insert, literal_column, or_, select, tru
 
 from seawall.core.command import CommandState
 from seawall.core.errors import CommandErrorCode
+from seawall.engine.audit import CONTROLLER, Action, Caller, Entry
 from seawall.engine.records import AgentRecord, JoinTokenRecord, LedgerFacts, SessionGrant
 from seawall.engine.store import JoinTokenRefused, NameTaken
+from seawall.storage.entries import connected, invited, joined, lost
 from seawall.storage.schema import agents, command_is_recorded, command_is_unsettled, commands, join_tokens
 from seawall.storage.statements import (
     Connection,
@@ -138,13 +140,14 @@ _USE_JOIN_TOKEN = Statement(
     ),
     ["used_at", "used_by"],
 )
+_JOIN_TOKEN = Statement(select(join_tokens.c.token_id).where(_this_token))
 _JOIN_TOKEN_USED = Statement(select(join_tokens.c.used_at).where(_this_token))
 
 
 class FleetTables(Database):
     """`engine.store.FleetStore`."""
 
-    async def add_join_token(self, record: JoinTokenRecord) -> None:
+    async def add_join_token(self, record: JoinTokenRecord, caller: Caller = CONTROLLER) -> None:
         """See `FleetStore.add_join_token`."""
         row = _JoinTokenRow(
             token_id=record.token_id,
@@ -154,10 +157,17 @@ class FleetTables(Database):
             created_by=record.created_by,
             used_at=to_optional_microseconds(record.used_at),
             used_by=record.used_by,
-        )
-        await self.write(partial(_add, _ADD_JOIN_TOKEN, row._asdict()))
+        )._asdict()
 
-    async def redeem(self, secret_hash: str, now: datetime, agent: AgentRecord) -> AgentRecord:
+        def job(connection: Connection) -> None:
+            connection.execute(_ADD_JOIN_TOKEN, row)
+            connection.note(invited(record, caller))
+
+        await self.write(job)
+
+    async def redeem(
+        self, secret_hash: str, now: datetime, agent: AgentRecord, source: str = ""
+    ) -> AgentRecord:
         """See `FleetStore.redeem`."""
         row = _agent_row(agent)
         moment = to_microseconds(now)
@@ -171,6 +181,8 @@ class FleetTables(Database):
                     f"an agent named {row.name} has joined already; choose another name, or revoke that agent first"
                 )
             connection.execute(_ADD_AGENT, row._asdict())
+            token_id = connection.execute(_JOIN_TOKEN, {"hash": secret_hash}).fetchall()[0][0]
+            connection.note(joined(agent, str(token_id), now, source))
             return _to_agent(row)
 
         return await self.write(job)
@@ -186,7 +198,7 @@ class FleetTables(Database):
         row = await self.read(lambda connection: connection.execute(_AGENT, {"id": agent_id}).fetchone())
         return None if row is None else _to_agent(row)
 
-    async def open_session(self, agent: AgentRecord, ledger: LedgerFacts) -> SessionGrant:
+    async def open_session(self, agent: AgentRecord, ledger: LedgerFacts, source: str = "") -> SessionGrant:
         """See `FleetStore.open_session`. Raises LookupError for an agent that isn't known or is revoked."""
         agent_id = agent.agent_id
         said = {
@@ -215,9 +227,14 @@ class FleetTables(Database):
             lost_sequence = last_sequence if amnesia else known.lost_sequence
             now_known = _LedgerRow(epoch, last_sequence, ledger.ledger_id, proven_epoch, lost_sequence)
             connection.execute(_OPEN_SESSION, said | now_known._asdict())
-            lost = _lose(connection, agent_id, amnesia, said["last_seen_at"]) if amnesia else {}
+            gone = _lose(connection, agent_id, amnesia, said["last_seen_at"]) if amnesia else {}
+            now = agent.last_seen_at or agent.joined_at
+            connection.note(
+                *connected(agent, ledger, epoch, amnesia, source, now),
+                *(lost(command_id, now, amnesia) for command_id in gone),
+            )
             first = _number(connection, _FIRST_UNSETTLED, agent_id)
-            return SessionGrant(epoch, first - 1 if first else last_sequence, amnesia, lost)
+            return SessionGrant(epoch, first - 1 if first else last_sequence, amnesia, gone)
 
         return await self.write(job)
 
@@ -226,10 +243,17 @@ class FleetTables(Database):
         proof = {"id": agent_id, "new_epoch": epoch, "proven_epoch": epoch}
         await self.write(lambda connection: connection.execute(_PROVE_EPOCH, proof).rowcount)
 
-    async def quarantine(self, agent_id: str, since: datetime | None) -> bool:
+    async def quarantine(self, agent_id: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
         """See `FleetStore.quarantine`."""
-        change = {"id": agent_id, "quarantined_at": to_optional_microseconds(since)}
-        return await self.write(lambda connection: connection.execute(_QUARANTINE, change).rowcount == 1)
+        change = {"id": agent_id, "quarantined_at": to_microseconds(now)}
+        entry = Entry(now, caller, Action.HOST_QUARANTINED, agent_id)
+        return await self.write(partial(_change, _QUARANTINE, change, entry))
+
+    async def release(self, agent_id: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
+        """See `FleetStore.release`."""
+        change = {"id": agent_id, "quarantined_at": None}
+        entry = Entry(now, caller, Action.HOST_RELEASED, agent_id)
+        return await self.write(partial(_change, _QUARANTINE, change, entry))
 
     async def seen(self, agent_ids: Sequence[str], now: datetime) -> None:
         """See `FleetStore.seen`."""
@@ -246,14 +270,19 @@ class FleetTables(Database):
         if groups:
             await self.write(job)
 
-    async def revoke_agent(self, agent_id: str, now: datetime) -> bool:
+    async def revoke_agent(self, agent_id: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
         """See `FleetStore.revoke_agent`."""
         end = {"id": agent_id, "revoked_at": to_microseconds(now)}
-        return await self.write(lambda connection: connection.execute(_REVOKE_AGENT, end).rowcount == 1)
+        entry = Entry(now, caller, Action.HOST_REVOKED, agent_id)
+        return await self.write(partial(_change, _REVOKE_AGENT, end, entry))
 
 
-def _add(statement: Statement, row: dict[str, object], connection: Connection) -> None:
-    connection.execute(statement, row)
+def _change(statement: Statement, change: Mapping[str, object], entry: Entry, connection: Connection) -> bool:
+    """Change one agent and record it; False if there is no such agent."""
+    if connection.execute(statement, change).rowcount != 1:
+        return False
+    connection.note(entry)
+    return True
 
 
 def _numbered(agent_ids: Sequence[str]) -> dict[str, str]:

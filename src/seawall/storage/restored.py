@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import bindparam, insert, literal_column, select, update
 
 from seawall.core.command import CommandState
+from seawall.engine.audit import CONTROLLER, Action, Entry
+from seawall.storage.entries import AUTOMATIC
 from seawall.storage.schema import agents, attempts, commands
 from seawall.storage.statements import Connection, Statement
 
@@ -57,12 +60,14 @@ def take_mark(connection: sqlite3.Connection) -> bool:
     return True
 
 
-def begin_again(connection: Connection, milliseconds: int) -> None:
+def begin_again(connection: Connection, now: datetime) -> None:
     """Take nothing for certain that may have happened since the backup, inside the transaction of the first start.
 
     Every changing command that is open may have been sent. The agents have seen sequences that this database hasn't
-    given yet: new ones begin at the time of day (`milliseconds` since 1970), above those of every earlier life.
+    given yet: new ones begin at the time of day (milliseconds since 1970), above those of every earlier life.
     """
+    milliseconds = int(now.timestamp() * 1000)
+    connection.note(Entry(now, CONTROLLER, Action.CONTROLLER_RESTORED, AUTOMATIC))
     connection.execute(_MAY_HAVE_BEEN_SENT, {})
     connection.execute(_DISPATCHED, {"state": CommandState.DISPATCHED.value})
     connection.execute(_SKIP_SEQUENCES, {"least": milliseconds, "last_sequence": milliseconds})

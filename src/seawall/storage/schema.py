@@ -197,6 +197,22 @@ Index(
     "ix_circuit_transitions_agent_id_sequence", circuit_transitions.c.agent_id, circuit_transitions.c.sequence
 )
 
+# A chain: each row holds the hash of the one before. Rows are only added, and pruned from the beginning. There is no
+# index: it would cost every command a tenth of its time at the writer, and questions here are rare.
+audit = Table(
+    "audit",
+    metadata,
+    Column("position", _SEQUENCE, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
 # One row: who this controller is, and how often it was started.
 controller = Table(
     "controller",

@@ -11,6 +11,7 @@ from pathlib import Path
 from alembic.script import ScriptDirectory
 
 from seawall.core.command import CommandState
+from seawall.engine.audit import Head
 from seawall.storage.archive import BackupError, Contents
 from seawall.storage.migrate import MIGRATIONS
 
@@ -51,13 +52,22 @@ def examine(database: Path, name: str) -> Contents:
             "SELECT count(*), count(*) FILTER (WHERE state IN (SELECT value FROM json_each(?))) FROM commands",
             (_OPEN,),
         ).fetchone()
+        head = _audit_head(copy)
         (agents,) = copy.execute("SELECT count(*) FROM agents WHERE revoked_at IS NULL").fetchone()
-    return Contents(str(schema), str(controller_id), int(term), commands, open_commands, agents)
+    return Contents(str(schema), str(controller_id), int(term), commands, open_commands, agents, head)
 
 
 def known_schemas() -> frozenset[str]:
     """The versions of the tables that this Seawall can bring to its own."""
     return frozenset(each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+
+
+def _audit_head(copy: sqlite3.Connection) -> str:
+    """The last entry of the audit log, if this version of the tables has one."""
+    if copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit'").fetchone() is None:
+        return ""
+    last = copy.execute("SELECT position, hash FROM audit ORDER BY position DESC LIMIT 1").fetchone()
+    return "" if last is None else str(Head(int(last[0]), bytes(last[1])))
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -12,9 +13,11 @@ from typing import Final
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from seawall.clock import Clock
+from seawall.engine.audit import Entry
 from seawall.engine.store import StoreFailed
 from seawall.files import free_bytes, make_private
 from seawall.storage.access import AccessTables
+from seawall.storage.audit import AuditTables, Noted, append, noted
 from seawall.storage.circuits import CircuitTables
 from seawall.storage.commands import CommandTables
 from seawall.storage.controller import begin_term, read_identity, write_identity
@@ -22,8 +25,8 @@ from seawall.storage.fleet import FleetTables
 from seawall.storage.migrate import migrate
 from seawall.storage.readers import Readers
 from seawall.storage.restored import begin_again, take_mark
-from seawall.storage.statements import Answer, Connection, Result, Statement
-from seawall.writer import Writer, checkpoint, commit, write_ahead
+from seawall.storage.statements import Answer, Connection, Result, Row, Statement
+from seawall.writer import Writer, begin, checkpoint, commit, write_ahead
 
 READERS: Final = 2
 BUSY_SECONDS: Final = 5.0
@@ -33,16 +36,17 @@ RESERVE_BYTES: Final = 64 * 1024 * 1024
 LOOK_SECONDS: Final = 0.1
 """How long one look at the free space serves."""
 
-_DIALECT = sqlite_dialect(paramstyle="named")
+_DIALECT, _ROWS = sqlite_dialect(paramstyle="named"), sqlite_dialect(paramstyle="qmark")
 
 
-class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
+class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables, AuditTables):
     """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
 
     def __init__(
         self,
         identity: tuple[str, int],
         writer: Writer[StoreFailed],
+        chain: _Chain,
         readers: Readers,
         free_bytes: Callable[[], int],
         now: Callable[[], float],
@@ -54,6 +58,7 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
         self._look_at = float("-inf")
         self._has_room = True
         self._writer = writer
+        self._chain = chain
         self._readers = readers
 
     @classmethod
@@ -72,23 +77,25 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
         then. `free_bytes` says how much room a directory's disk has, `commit` ends a transaction. Raises StoreFailed.
         """
         path = await asyncio.to_thread(path.absolute)
-        connection = await asyncio.to_thread(_prepare, path)
+        connection, chain = await asyncio.to_thread(_prepare, path), _Chain(commit)
         writer = Writer(
             connection,
             str(path),
-            commit,
+            chain.commit,
             partial(checkpoint, Path(f"{path}-wal")),
             on_failure,
             failure=StoreFailed,
+            begin=chain.begin,
         )
         try:
-            new_id, seconds = clock.new_id(), clock.wall().timestamp()
-            identity = await writer.run(lambda raw: _begin(raw, new_id, seconds))
+            restored = partial(take_mark, connection)
+            start = partial(_begin, restored, clock.new_id(), clock.wall())
+            identity = await writer.run(partial(chain.perform, start))
             readers = Readers(await asyncio.to_thread(_connect_readers, path), str(path))
         except BaseException:
             await writer.close()
             raise
-        return cls(identity, writer, readers, partial(free_bytes, path.parent), clock.now)
+        return cls(identity, writer, chain, readers, partial(free_bytes, path.parent), clock.now)
 
     @property
     def failed(self) -> bool:
@@ -104,7 +111,7 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
 
     async def write(self, job: Callable[[Connection], Result]) -> Result:
         """See `Database.write`."""
-        return await self._writer.run(lambda raw: job(_Session(raw)))
+        return await self._writer.run(partial(self._chain.perform, job))
 
     async def read(self, job: Callable[[Connection], Result]) -> Result:
         """See `Database.read`."""
@@ -133,21 +140,58 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
 class _Session:
     """`Connection` over the driver's connection."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_raw", "noted")
 
     def __init__(self, raw: sqlite3.Connection) -> None:
         self._raw = raw
+        self.noted: list[Noted] = []
 
     def execute(self, statement: Statement, parameters: Mapping[str, object]) -> Answer:
         """See `Connection.execute`."""
         return self._raw.execute(statement.text(_DIALECT), parameters)
 
+    def execute_all(self, statement: Statement, rows: Sequence[Row]) -> None:
+        """See `Connection.execute_all`."""
+        self._raw.executemany(statement.text(_ROWS), rows)
 
-def _begin(raw: sqlite3.Connection, new_id: str, seconds: float) -> tuple[str, int]:
-    session = _Session(raw)
-    if take_mark(raw):
-        begin_again(session, int(seconds * 1000))
-    return begin_term(session, new_id, int(seconds))
+    def note(self, *entries: Entry) -> None:
+        """See `Connection.note`."""
+        self.noted += map(noted, entries)
+
+
+class _Chain:
+    """Gathers what the jobs of a transaction have recorded, and chains it as that ends; in the writing thread."""
+
+    def __init__(self, commit: Callable[[sqlite3.Connection], object]) -> None:
+        self._commit = commit
+        self._noted: list[Noted] = []
+
+    def begin(self, raw: sqlite3.Connection) -> None:
+        """Start a transaction. What an earlier one has left, which failed, is void."""
+        self._noted.clear()
+        begin(raw)
+
+    def perform(self, job: Callable[[Connection], Result], raw: sqlite3.Connection) -> Result:
+        """Do a job; what one that fails has recorded is void."""
+        session = _Session(raw)
+        result = job(session)
+        self._noted += session.noted
+        return result
+
+    def commit(self, raw: sqlite3.Connection) -> None:
+        """End a transaction."""
+        if self._noted:
+            append(_Session(raw), self._noted)
+        self._commit(raw)
+
+
+def _begin(
+    restored: Callable[[], bool], new_id: str, now: datetime, connection: Connection
+) -> tuple[str, int]:
+    identity = begin_term(connection, new_id, now)
+    if restored():
+        begin_again(connection, now)
+    return identity
 
 
 def _prepare(path: Path) -> sqlite3.Connection:

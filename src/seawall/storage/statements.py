@@ -16,6 +16,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
 
+from seawall.engine.audit import Entry
+
 Row = tuple[object, ...]
 Result = TypeVar("Result")
 
@@ -34,11 +36,12 @@ class Statement:
     def __init__(self, core: ClauseElement, columns: Sequence[str] | None = None) -> None:
         self._core = core
         self._columns = columns
-        self._texts: dict[str, str] = {}
+        self._texts: dict[tuple[str, str], str] = {}
 
     def text(self, dialect: Dialect) -> str:
-        """The statement in this dialect's words."""
-        text = self._texts.get(dialect.name)
+        """The statement in the words and with the kind of parameters of this dialect."""
+        kind = (dialect.name, dialect.paramstyle)
+        text = self._texts.get(kind)
         if text is None:
             compiled = self._core.compile(dialect=dialect, column_keys=self._columns)
             if not isinstance(compiled, SQLCompiler):
@@ -46,7 +49,7 @@ class Statement:
             fixed = [name for name, parameter in compiled.binds.items() if not parameter.required]
             if fixed:
                 raise AssertionError(f"values belong into the parameters, not into the statement: {fixed}")
-            text = self._texts[dialect.name] = str(compiled)
+            text = self._texts[kind] = str(compiled)
         return text
 
 
@@ -69,6 +72,12 @@ class Connection(Protocol):
 
     def execute(self, statement: Statement, parameters: Mapping[str, object]) -> Answer:
         """Run a statement. Parameters that it doesn't have are passed over."""
+
+    def execute_all(self, statement: Statement, rows: Sequence[Row]) -> None:
+        """Run an insert once for each row, which has the values of the statement's columns in their order."""
+
+    def note(self, *entries: Entry) -> None:
+        """Put entries into the audit log, if this job succeeds: together with what else it writes, or not at all."""
 
 
 class Database(ABC):

@@ -49,10 +49,10 @@ async def show_agent(_: Viewer, services: TheServices, agent: str) -> Response:
 
 
 @router.post("/{agent}/revoke")
-async def revoke_agent(_: Admin, services: TheServices, agent: str) -> Response:
+async def revoke_agent(principal: Admin, services: TheServices, agent: str) -> Response:
     """End a host's identity for good, and its session at once. To come back it has to join anew."""
     record = services.fleet.find(agent)
-    if record is None or not await services.revoke_agent(record.agent_id):
+    if record is None or not await services.revoke_agent(record.agent_id, principal.caller):
         raise unknown_host(agent)
     kept = await services.store.agent(record.agent_id)
     revoked = kept if kept is not None else msgspec.structs.replace(record, revoked_at=services.clock.wall())
@@ -60,10 +60,11 @@ async def revoke_agent(_: Admin, services: TheServices, agent: str) -> Response:
 
 
 @router.post("/{agent}/release")
-async def release_agent(_: Admin, services: TheServices, agent: str) -> Response:
+async def release_agent(principal: Admin, services: TheServices, agent: str) -> Response:
     """End a host's quarantine, once there is only one host with its identity again."""
     record = services.fleet.find(agent)
-    if record is None or not await services.store.quarantine(record.agent_id, None):
+    now = services.clock.wall()
+    if record is None or not await services.store.release(record.agent_id, now, principal.caller):
         raise unknown_host(agent)
     record.quarantined_at = None
     return document(agent_document(services, record))

@@ -18,6 +18,7 @@ from seawall.controller.api.services import Services, TheServices
 from seawall.core.breaker import Breaker, CircuitState
 from seawall.core.command import Domain
 from seawall.core.events import CircuitChanged
+from seawall.engine.audit import Action, Detail, Entry
 from seawall.engine.records import AgentRecord
 
 _TRANSITIONS_SHOWN = 50
@@ -25,7 +26,7 @@ _TRANSITIONS_SHOWN = 50
 router = APIRouter(prefix="/api/v1/circuits", tags=["circuits"])
 
 
-class Action(Enum):
+class Overruling(Enum):
     """What an operator may do: hold it open or closed until it is reset, or reset it."""
 
     OPEN = "open"
@@ -33,7 +34,14 @@ class Action(Enum):
     RESET = "reset"
 
 
-_DONE_BY_HAND = {Action.OPEN: "held open", Action.CLOSE: "held closed", Action.RESET: "reset"}
+_DONE_BY_HAND = {Overruling.OPEN: "held open", Overruling.CLOSE: "held closed", Overruling.RESET: "reset"}
+
+
+class Order(Detail, frozen=True, gc=False):
+    """What a person wanted of a circuit, and why."""
+
+    order: str
+    reason: str
 
 
 class ActionBody(Struct, forbid_unknown_fields=True):
@@ -59,23 +67,38 @@ async def show_circuit(_: Viewer, services: TheServices, agent: str, domain: Dom
 
 @router.post("/{agent}/{domain}/{action}", openapi_extra=body_schema(ActionBody))
 async def change_circuit(
-    principal: Operator, services: TheServices, agent: str, domain: Domain, action: Action, request: Request
+    principal: Operator,
+    services: TheServices,
+    agent: str,
+    domain: Domain,
+    action: Overruling,
+    request: Request,
 ) -> Response:
     """Hold a circuit open (nothing is sent) or closed (everything is sent), or reset it and forget."""
     body = await read_json(request, ActionBody, empty=b"{}")
     record = _find(services, agent)
+    said = Order(action.value, body.reason)
+    entry = Entry(
+        services.clock.wall(),
+        principal.caller,
+        Action.CIRCUIT_OVERRULED,
+        f"{record.agent_id}/{domain.value}",
+        said,
+    )
+    # Before it happens, and so what happens without anybody's order is known by having no such entry.
+    await services.store.record(entry)
     now = services.clock.now()
     reason = f"{_DONE_BY_HAND[action]}: {body.reason or 'no reason given'}"
     guard = services.guards.of(record.agent_id)
     try:
-        if action is Action.RESET and domain not in dict(guard.breakers):
+        if action is Overruling.RESET and domain not in dict(guard.breakers):
             # It is closed, and nobody holds it.
             return document(await _full_document(services, record, domain))
         breaker = guard.breaker(domain)
-        if action is Action.RESET:
+        if action is Overruling.RESET:
             transition = breaker.reset(now, reason, by=principal.name)
         else:
-            forced = CircuitState.OPEN if action is Action.OPEN else CircuitState.CLOSED
+            forced = CircuitState.OPEN if action is Overruling.OPEN else CircuitState.CLOSED
             transition = breaker.force(forced, now, reason, by=principal.name)
     finally:
         services.guards.tidy(guard, now)

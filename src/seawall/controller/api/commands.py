@@ -80,6 +80,7 @@ async def accept_command(
             body.queue,
             idempotency_key,
             principal.name,
+            principal.caller,
         )
     )
     if (
@@ -139,7 +140,7 @@ async def explain_command(_: Viewer, services: TheServices, command_id: str) -> 
 @router.post("/{command_id}/cancel")
 async def cancel_command(principal: Operator, services: TheServices, command_id: str) -> Response:
     """Ask for a command's end. 200 if it is over, 202 if not yet; its state says whether it was stopped in time."""
-    record = await services.commands.cancel(command_id, principal.name)
+    record = await services.commands.cancel(command_id, principal.name, principal.caller)
     if record is None:
         raise unknown_command(command_id)
     return _answer(record)
@@ -160,7 +161,9 @@ async def resolve_command(
 ) -> Response:
     """Say what an UNKNOWN command was, having looked at the host. It stays on record who said so, and why."""
     body = await read_json(request, ResolveBody)
-    record = await services.commands.resolve(command_id, body.state, principal.name, body.reason)
+    record = await services.commands.resolve(
+        command_id, body.state, principal.name, body.reason, principal.caller
+    )
     return document(command_document(record))
 
 
@@ -172,7 +175,9 @@ async def force_retry_command(
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Do again what an UNKNOWN command was to do, as a new command: the first may have run. 202 with the new record."""
-    record = await services.commands.force_retry(command_id, principal.name, idempotency_key)
+    record = await services.commands.force_retry(
+        command_id, principal.name, idempotency_key, principal.caller
+    )
     if record.state is CommandState.REJECTED and record.error_code in _REFUSED:
         raise _turned_away(record, _REFUSED[record.error_code])
     return _answer(record)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
+import msgspec
 from fastapi import Depends
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 
 from seawall.controller.api.problems import Problem, ProblemCode
-from seawall.controller.api.services import services_of
+from seawall.controller.api.services import services_of, source_of
 from seawall.controller.auth import Principal
+from seawall.engine.audit import Action
 from seawall.operations.operation import Role
 
 
@@ -89,9 +91,14 @@ async def _authenticate(request: HTTPConnection) -> Principal:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise _unauthenticated("this needs a token: send the header 'Authorization: Bearer TOKEN'")
-    principal = await services_of(request).access.principal(token.strip())
-    if principal is None:
+    services, source = services_of(request), source_of(request)
+    judged = await services.access.judge(token.strip())
+    if not isinstance(judged, Principal):
+        services.door.refused(Action.SIGN_IN_REFUSED, source, judged)
         raise _unauthenticated("this token isn't valid: it is unknown here, or was revoked, or has expired")
+    principal = msgspec.structs.replace(judged, source=source)
+    await services.door.signed_in(principal.caller, principal.token_id, principal.role.value)
+    request.state.principal = principal
     return principal
 
 

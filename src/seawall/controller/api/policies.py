@@ -33,11 +33,11 @@ async def show_policy(_: Viewer, services: TheServices) -> Response:
 
 
 @router.put("", openapi_extra=body_schema(PolicyBody))
-async def set_policy(_: Admin, services: TheServices, request: Request) -> Response:
+async def set_policy(principal: Admin, services: TheServices, request: Request) -> Response:
     """Replace the policy file; it holds at once, for every attempt that is still to come."""
     body = await read_json(request, PolicyBody)
     try:
-        policies = await services.policies.replace(body.text)
+        policies = await services.policies.replace(body.text, principal.caller)
     except InvalidToml as error:
         raise Problem(422, ProblemCode.INVALID_REQUEST, str(error)) from None
     except OSError as error:

@@ -15,8 +15,10 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from seawall.controller.auth import LastAdminToken
+from seawall.controller.api.services import services_of
+from seawall.controller.auth import LastAdminToken, Principal
 from seawall.core.errors import CommandErrorCode
+from seawall.engine.audit import Action
 from seawall.engine.commands import InvalidRequest, NotUnknown, UnknownAgent, UnknownCommand, UnknownOperation
 from seawall.engine.store import IdempotencyConflict, StoreFailed, StoreFull
 from seawall.operations.operation import InvalidArguments
@@ -175,8 +177,23 @@ def _of_http(error: HTTPException) -> Problem:
     return Problem(error.status_code, ProblemCode.INVALID_REQUEST, str(error.detail), headers=headers)
 
 
+def note_denial(connection: HTTPConnection, problem: Problem) -> None:
+    """Have it recorded if somebody wanted more than their role allows."""
+    principal = getattr(connection.state, "principal", None)
+    if problem.code is ProblemCode.FORBIDDEN and isinstance(principal, Principal):
+        services_of(connection).door.refused(
+            Action.ACCESS_DENIED,
+            principal.source,
+            problem.detail,
+            actor=principal.caller.actor,
+            subject=principal.token_id,
+        )
+
+
 async def _handle(connection: HTTPConnection, error: Exception) -> Response:
-    response = problem_of(error).response()
+    problem = problem_of(error)
+    note_denial(connection, problem)
+    response = problem.response()
     if isinstance(connection, WebSocket):
         # Its upgrade is refused with the same document.
         await connection.send_denial_response(response)

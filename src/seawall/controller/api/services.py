@@ -13,9 +13,11 @@ from starlette.requests import HTTPConnection
 
 from seawall.clock import Clock
 from seawall.controller.auth import Access
+from seawall.controller.door_log import DoorLog
 from seawall.controller.policy_file import PolicyFile
 from seawall.controller.streams import Streams
 from seawall.core.guard import Guards
+from seawall.engine.audit import Caller
 from seawall.engine.commands import Commands
 from seawall.engine.drive import Slot
 from seawall.engine.fleet import Fleet
@@ -69,12 +71,14 @@ class Readiness:
 class Services:
     """See the module's text.
 
-    `invite` makes a join token for whoever is named; `revoke_agent` ends an agent's identity by its id, and says
-    whether it had one; `transitions` reads the history of an agent's circuits; `agents_url` is where agents connect;
-    `stopping` is set when requests that wait should come to an end.
+    `door` records who was let in and who wasn't; `invite` makes a join token for whoever is named; `revoke_agent` ends
+    an agent's identity by its id, and says whether it had one; `transitions` reads the history of an agent's circuits;
+    `agents_url` is where agents connect; `auditing` keeps the beginning of the audit log in place while it is
+    verified; `stopping` is set when requests that wait should come to an end.
     """
 
     access: Access
+    door: DoorLog
     store: Store
     fleet: Fleet
     guards: Guards[Slot]
@@ -82,8 +86,8 @@ class Services:
     bus: Bus
     clock: Clock
     emit: Subscriber
-    invite: Callable[[str], Awaitable[tuple[JoinToken, datetime]]]
-    revoke_agent: Callable[[str], Awaitable[bool]]
+    invite: Callable[[str, Caller], Awaitable[tuple[JoinToken, datetime]]]
+    revoke_agent: Callable[[str, Caller], Awaitable[bool]]
     policies: PolicyFile
     transitions: Callable[[str], Awaitable[list[TransitionRecord]]]
     render_metrics: Callable[[], bytes]
@@ -92,6 +96,7 @@ class Services:
     agents_url: str
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     open_streams: int = 0
+    auditing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def wait(self, command_id: str, timeout_seconds: float) -> CommandRecord | None:
         """As `Commands.wait`, but no longer than the controller goes on."""
@@ -113,6 +118,11 @@ def services_of(request: HTTPConnection) -> Services:
     """The services of the app that a request came to."""
     services: Services = request.app.state.services
     return services
+
+
+def source_of(request: HTTPConnection) -> str:
+    """The address that a request came from; "" if there is none."""
+    return request.client.host if request.client is not None else ""
 
 
 async def _services(request: HTTPConnection) -> Services:

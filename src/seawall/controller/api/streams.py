@@ -26,11 +26,12 @@ from msgspec import Struct, field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from seawall.controller.api.permissions import Viewer, allow
-from seawall.controller.api.problems import Problem, ProblemCode, problem_of, unknown_host
+from seawall.controller.api.problems import Problem, ProblemCode, note_denial, problem_of, unknown_host
 from seawall.controller.api.services import Services, TheServices
 from seawall.controller.auth import Principal
 from seawall.controller.streams import Relay, Streams
 from seawall.core.errors import CommandErrorCode
+from seawall.engine.audit import Action, Detail, Entry, telling
 from seawall.engine.commands import find_operation
 from seawall.engine.store import StoreFailed
 from seawall.operations.operation import InvalidArguments, check_arguments
@@ -65,6 +66,14 @@ class Again(Order, frozen=True, tag="resume"):
     """What a reader wants to go on with."""
 
 
+class Opening(Detail, frozen=True, gc=False):
+    """What somebody follows."""
+
+    operation: str
+    host: str
+    arguments: dict[str, object]
+
+
 class Credit(Struct, frozen=True, tag_field="type", tag="credit"):
     """The reader holds everything up to here."""
 
@@ -88,6 +97,7 @@ async def read_stream(socket: WebSocket, principal: Viewer, services: TheService
         relay = await _open(socket, principal, services)
     except (Problem, InvalidArguments, StoreFailed, ValueError) as error:
         problem = problem_of(error)
+        note_denial(socket, problem)
         await _say_end(socket, problem.code.value, problem.detail)
         return
     except WebSocketDisconnect:
@@ -118,6 +128,11 @@ async def _open(socket: WebSocket, principal: Principal, services: Services) -> 
     relay = streams.find(order.stream_id)
     if relay is None:
         _check_room(streams, agent.agent_id, agent.name, again=again)
+        detail = Opening(operation.name, agent.name, telling(operation.name, arguments))
+        now = services.clock.wall()
+        await services.store.record(
+            Entry(now, principal.caller, Action.STREAM_OPENED, order.stream_id, detail)
+        )
         relay = streams.open(
             *(order.stream_id, agent.agent_id, principal.token_id),
             _Checked(operation.name, arguments),

@@ -34,19 +34,21 @@ async def list_tokens(_: Admin, services: TheServices) -> Response:
 
 
 @router.post("/tokens", openapi_extra=body_schema(TokenBody))
-async def create_token(_: Admin, services: TheServices, request: Request) -> Response:
+async def create_token(principal: Admin, services: TheServices, request: Request) -> Response:
     """Make a token. This answer is the only one that holds its secret."""
     body = await read_json(request, TokenBody)
     if not body.name.isprintable() or not body.name.strip():
         raise Problem(422, ProblemCode.INVALID_REQUEST, "a token's name is made of printable characters")
-    secret, record = await services.access.create(body.name.strip(), body.role, body.expires_in_seconds)
+    secret, record = await services.access.create(
+        body.name.strip(), body.role, body.expires_in_seconds, principal.caller
+    )
     return document({"token": secret.reveal(), **_token_document(record)}, 201)
 
 
 @router.delete("/tokens/{token_id}")
-async def revoke_token(_: Admin, services: TheServices, token_id: str) -> Response:
+async def revoke_token(principal: Admin, services: TheServices, token_id: str) -> Response:
     """End a token, at once. The last admin token stays."""
-    if not await services.access.revoke(token_id):
+    if not await services.access.revoke(token_id, principal.caller):
         raise Problem(
             404,
             ProblemCode.NOT_FOUND,
@@ -58,7 +60,7 @@ async def revoke_token(_: Admin, services: TheServices, token_id: str) -> Respon
 @router.post("/join-tokens")
 async def create_join_token(principal: Admin, services: TheServices) -> Response:
     """Let one more host join, within ten minutes. `command` is what to run on it."""
-    token, expires_at = await services.invite(principal.name)
+    token, expires_at = await services.invite(principal.name, principal.caller)
     encoded = token.encode()
     command = f"seawall agent join {services.agents_url} --token {encoded}"
     return document({"token": encoded, "expires_at": expires_at, "command": command}, 201)
