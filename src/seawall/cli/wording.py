@@ -53,6 +53,11 @@ def _rounded(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def missing(lines: int) -> str:
+    """What is said in place of lines of an output that a host had no room for."""
+    return f"({lines} lines are missing: the host had no room for them)"
+
+
 def safe(text: str) -> str:
     """A text of another machine as one harmless line: no control characters reach the terminal."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
