@@ -110,3 +110,12 @@ def test_layers_on_their_way_are_a_line_a_second_and_the_last_is_always_said() -
         said += progress.lines(Event("progress", content))
     said += progress.lines(Event("retry", {"attempt": 2, "of": 3, "delay_seconds": 1.0}))
     assert said == ["0 of 25", "10 of 25", "20 of 25", "24 of 25", "attempt 2 of 3 starts in 1.00 s"]
+
+
+def test_what_a_program_has_said_is_printed_in_place_of_what_it_comes_to(
+    seawall: Seawall, controller: ControllerDouble
+) -> None:
+    line = Line(1, 0.0, "1 of 2 run: two", {"said": ["one", "two\x1b[2J"], "services": {}})
+    host(controller, msgspec.json.encode(line) + b"\n")
+    seawall("container", "restart", "web")
+    assert seawall("command", "output", "command-1").out.splitlines() == ["one", "two [2J"]

@@ -12,7 +12,7 @@ from seawall.cli.connect import ask
 from seawall.cli.live import OneHostReporter
 from seawall.cli.output import console, say
 from seawall.cli.streams import StreamProblem
-from seawall.cli.wording import missing, safe
+from seawall.cli.wording import missing, printed
 from seawall.client.errors import StreamFailed
 from seawall.client.events import Event
 from seawall.client.output import Printed, output_of
@@ -49,4 +49,5 @@ def _print(line: Printed, *, as_json: bool) -> None:
         return
     if line.dropped:
         say(missing(line.dropped))
-    say(safe(line.text))
+    for text in printed(line.text, line.detail):
+        say(text)

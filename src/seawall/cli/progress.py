@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from seawall.cli.wording import attempt_line, duration, finished_attempt, missing, safe
+from seawall.cli.wording import attempt_line, duration, finished_attempt, missing, printed, safe
 from seawall.client.events import Event
 from seawall.client.models import Command
 
@@ -73,7 +73,7 @@ class Progress:
                 return []
             self._told_at = seconds
         dropped = _number(content, "dropped")
-        return [missing(dropped), safe(text)] if dropped else [safe(text)]
+        return [*([missing(dropped)] if dropped else []), *printed(text, detail)]
 
     def _record(self, content: dict[str, object]) -> list[str]:
         try:
