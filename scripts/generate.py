@@ -16,6 +16,7 @@ from pathlib import Path
 import typer.main
 
 from seawall.cli.arguments import of_command
+from seawall.cli.command import SUMMARY
 from seawall.cli.main import app
 from seawall.cli.nouns import NOUNS
 from seawall.operations.operation import Argument, Operation
@@ -30,7 +31,9 @@ PLURALS = {
     "volume": "volumes",
     "system": "system",
     "compose": "compose",
+    "command": "commands",
 }
+_SUMMARIES = {**NOUNS, "command": SUMMARY}
 _NOTE = "Made from `operations/{file}.py` by `make generate`: change it there."
 _WIDTH = 110
 
@@ -87,7 +90,7 @@ def _module(noun: str, plural: str, *, asynchronous: bool) -> str:
         own.append("from seawall.client.streams import Stream")
     elif streams:
         own.append("from seawall.client.sync_streams import SyncStream")
-    return f'''"""{NOUNS[noun]}
+    return f'''"""{_SUMMARIES[noun]}
 
 {_NOTE.format(file=plural)}
 """
@@ -98,7 +101,7 @@ from __future__ import annotations
 
 
 class {name}(Group):
-    """{NOUNS[noun]}"""
+    """{_SUMMARIES[noun]}"""
 
 {body}
 '''

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from seawall.agent.ledger import LedgerFailed
 from seawall.agent.operations.runner import Execution
 from seawall.agent.worker import Limits
 from seawall.testing.docker import Fault
-from seawall.wire.messages import Completed, Execute, Progress, Started
+from seawall.wire.messages import Completed, Execute, OpenStream, Progress, Started, StreamData, StreamEnd
+from seawall.wire.output import Line
+from seawall.wire.stream import WINDOW_BYTES
 from tests.agent.worker_bench import held, last, opened, slow, state_of, summary
 
 pytestmark = pytest.mark.asyncio
@@ -316,6 +319,28 @@ async def test_incident_3_and_8_progress_prolongs_the_attempt_and_is_told_once_a
     assert attempt not in bench.answers(), "its ten seconds are long over"
     await bench.clock.advance(2)
     assert (await bench.answer(attempt)).code is None
+
+
+async def test_every_line_that_a_command_prints_is_kept_until_its_last_word_and_after() -> None:
+    async def pull(execution: Execution) -> object:
+        for number in range(50):
+            execution.progress(f"layer {number}")
+        return {}
+
+    bench = await opened(runners={"container_restart": pull})
+    attempt = bench.give("container_restart", container="web")
+    assert (await bench.answer(attempt)).code is None
+    assert len([message for message in bench.sent if isinstance(message, Progress)]) == 1
+    streams = bench.worker.streams
+    streams.attach(lambda: None)
+    given = {"command_id": "command-1", "follow": True}
+    streams.hear(OpenStream("s", "command_output", given, 0, WINDOW_BYTES))
+    await bench.clock.settle()
+    data, end = streams.next_message(), streams.next_message()
+    assert isinstance(data, StreamData)
+    printed = [msgspec.json.decode(line, type=Line) for line in data.data.splitlines()]
+    assert [(line.number, line.text) for line in printed] == [(n + 1, f"layer {n}") for n in range(50)]
+    assert end == StreamEnd("s", len(data.data), response={"lines": 50, "dropped": 0})
 
 
 async def test_work_that_only_says_so_once_is_given_up_all_the_same() -> None:

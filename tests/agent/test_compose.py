@@ -69,7 +69,7 @@ class ComposingDocker(FakeDocker):
     ) -> str:
         self.brought_up.append(model)
         self.hows.append(how)
-        await watch(self.says)
+        await watch([self.says])
         return self._said()
 
     async def compose_down(self, project: str, *, how: Down, watch: Watch) -> str:
@@ -114,7 +114,9 @@ async def test_what_is_brought_up_is_the_model_that_was_judged() -> None:
         {"services": {"web": {"image": "busybox", "environment": ["TOKEN=hunter22"]}}}
     ]
     assert up["services"] == {"web": {"running": 1, "containers": 1}}
-    assert told == [("1 of 1 containers run: all is well", {"services": up["services"]})]
+    assert told == [
+        ("1 of 1 containers run: all is well", {"services": up["services"], "said": ["all is well"]})
+    ]
 
 
 @pytest.mark.asyncio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -69,7 +69,7 @@ async def ready(docker: AioDocker, programs: Programs, script: str, version: str
     return directory
 
 
-async def nobody_watches(line: str) -> None:
+async def nobody_watches(lines: Sequence[str]) -> None:
     pass
 
 
@@ -163,10 +163,10 @@ async def test_what_is_kept_is_brought_up_and_forgotten_when_it_is_down(
     docker: AioDocker, programs: Programs
 ) -> None:
     directory = await ready(docker, programs, SAYS_ALL.format(note=programs.note) + "echo all is well")
-    lines: list[str] = []
+    heard: list[str] = []
 
-    async def watch(line: str) -> None:
-        lines.append(line)
+    async def watch(lines: Sequence[str]) -> None:
+        heard.extend(lines)
 
     how = Up(("web",), remove_orphans=True, grace_seconds=3)
     assert await docker.compose_up("shop", model={"services": {}}, how=how, watch=watch) == "all is well\n"
@@ -174,13 +174,24 @@ async def test_what_is_kept_is_brought_up_and_forgotten_when_it_is_down(
     files = ["-p", "shop", "--project-directory", folder, "-f", "model.json"]
     options = ["--detach", "--no-build", "--remove-orphans", "--timeout", "3", "web"]
     assert programs.noted("words") == ["--ansi", "never", *files, "up", *options]
-    assert lines[-1] == "all is well"
+    assert heard[-1] == "all is well"
     assert (directory / "shop" / "model.json").read_text() == '{"services": {}}'
     assert (await docker.compose_kept("shop")).digest is not None
 
     await docker.compose_down("shop", how=Down(remove_volumes=True), watch=nobody_watches)
     assert programs.noted("words") == ["--ansi", "never", *files, "down", "--volumes"]
     assert (await docker.compose_kept("shop")).digest is None
+
+
+async def test_every_line_that_a_program_says_is_heard_once(docker: AioDocker, programs: Programs) -> None:
+    await ready(docker, programs, "seq 100000; echo; printf 'no end'")
+    heard: list[str] = []
+
+    async def watch(lines: Sequence[str]) -> None:
+        heard.extend(lines)
+
+    await docker.compose_up("shop", model={}, how=Up(), watch=watch)
+    assert heard == [*map(str, range(1, 100_001)), "no end"]
 
 
 async def test_a_program_that_fails_leaves_the_model_for_the_way_down(
@@ -201,8 +212,8 @@ async def test_a_program_goes_on_when_nobody_waits_for_it_and_another_one_waits_
     await ready(docker, programs, f"echo begun; cat {gate}; echo over")
     begun = asyncio.Event()
 
-    async def watch(line: str) -> None:
-        if line == "begun":
+    async def watch(lines: Sequence[str]) -> None:
+        if "begun" in lines:
             begun.set()
 
     bringing = asyncio.create_task(docker.compose_up("shop", model={}, how=Up(), watch=watch))

@@ -117,6 +117,17 @@ async def test_opening_a_stream_again_goes_on_from_the_readers_offset_and_begins
     assert bench.begun == 1
 
 
+async def test_a_reader_that_comes_back_with_more_has_taken_it_although_it_gave_no_credit(
+    bench: Bench,
+) -> None:
+    await bench.open()
+    bench.drain()
+    await bench.open(offset=0, again=True)
+    assert bench.streams.credited == 0
+    await bench.open(offset=4, again=True)
+    assert bench.streams.credited == 1
+
+
 async def test_a_source_is_read_no_further_than_a_window_ahead_of_the_reader(bench: Bench) -> None:
     bench.text = b"y" * (3 * WINDOW)
     await bench.open()

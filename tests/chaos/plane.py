@@ -17,7 +17,7 @@ from seawall.agent.docker import Docker
 from seawall.agent.identity import AgentIdentity, pinned_context
 from seawall.agent.join import join
 from seawall.client.context import Connection
-from seawall.clock import SystemClock
+from seawall.clock import Clock, SystemClock
 from seawall.controller.app import Running, run_controller
 from seawall.controller.authority import CertificateAuthority
 from seawall.controller.settings import load_settings
@@ -76,11 +76,11 @@ class FaultyPlane:
 
 @asynccontextmanager
 async def faulty_plane(
-    directory: Path, seed: int, engine: Docker | None = None
+    directory: Path, seed: int, engine: Docker | None = None, clock: Clock | None = None
 ) -> AsyncIterator[FaultyPlane]:
     """A plane of one host, connected through the proxy, which lets everything pass for now.
 
-    `engine` is what the agent serves instead of the fake Docker.
+    `engine` is what the agent serves instead of the fake Docker, `clock` what it goes by.
     """
     async with _controller(directory / "data") as running:
         token = running.admin_token_file.read_text().strip()
@@ -91,7 +91,12 @@ async def faulty_plane(
         async with (
             FaultProxy(running.agents.port, *tls, seed) as proxy,
             aclosing(Callers(running.api_url, token)) as callers,
-            _agent(replace(identity, controller_url=proxy.url), engine or docker, directory / "agent"),
+            _agent(
+                replace(identity, controller_url=proxy.url),
+                engine or docker,
+                directory / "agent",
+                clock or SystemClock(),
+            ),
         ):
             connection = Connection(running.api_url, Secret(token))
             yield FaultyPlane(proxy, docker, callers, seed, connection)
@@ -116,10 +121,12 @@ async def _controller(data: Path) -> AsyncIterator[Running]:
 
 
 @asynccontextmanager
-async def _agent(identity: AgentIdentity, docker: Docker, directory: Path) -> AsyncIterator[None]:
+async def _agent(
+    identity: AgentIdentity, docker: Docker, directory: Path, clock: Clock
+) -> AsyncIterator[None]:
     stop, connected = asyncio.Event(), asyncio.Event()
     work = asyncio.create_task(
-        run_agent(identity, directory, docker, SystemClock(), on_connected=connected.set, stop=stop)
+        run_agent(identity, directory, docker, clock, on_connected=connected.set, stop=stop)
     )
     try:
         async with asyncio.timeout(_STARTED_SECONDS):

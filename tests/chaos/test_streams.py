@@ -11,13 +11,14 @@ import pytest
 
 from seawall.client.frames import Output
 from seawall.client.streams import Stream
+from seawall.core.command import CommandState
 from seawall.testing.containers import FakeContainer
 from tests.chaos.cutter import Cutter
 from tests.chaos.plane import HOST, FaultyPlane, faulty_plane
+from tests.chaos.pulls import BREAKS, Gate, Hasty, pull_through_breaks, whole_output
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
-BREAKS = 20
 MEGABYTE = 1_000_000
 
 
@@ -56,3 +57,19 @@ async def test_a_followed_log_is_whole_although_both_links_break_twenty_times(tm
         assert not loud.running
         for is_error in (False, True):
             assert read[is_error] == expected[is_error]
+
+
+async def test_the_output_of_a_pull_is_whole_although_both_links_break_twenty_times(tmp_path: Path) -> None:
+    gate = Gate()
+    async with faulty_plane(tmp_path, 1, clock=Hasty()) as plane, asyncio.timeout(60):
+        plane.docker.registries.layers = BREAKS + 1
+        plane.docker.registries.serve = gate.serve  # type: ignore[method-assign]  # the fake's own place for it
+        pull = await pull_through_breaks(plane, "shop:2", gate)
+        assert (gate.breaks, pull.cuts) == (BREAKS, BREAKS)
+        assert pull.stream.resumptions >= BREAKS
+        assert pull.content == await whole_output(plane, pull.command.command_id)
+    assert [line.number for line in pull.lines] == list(range(1, len(pull.lines) + 1))
+    assert pull.stream.response == {"lines": len(pull.lines), "dropped": 0}
+    assert pull.lines[-1].text == f"pulling shop:2: {BREAKS + 1} of {BREAKS + 1} layers"
+    assert pull.command.state is CommandState.SUCCEEDED, pull.command.error
+    assert [effect.step for effect in plane.docker.history if effect.operation == "image_pull"] == ["pull"]

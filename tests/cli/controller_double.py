@@ -51,6 +51,8 @@ class Script:
     """What the host tells while it works."""
     responses: dict[str, object] = field(default_factory=dict)
     """By operation, where that is another than `response`."""
+    output: bytes | None = None
+    """What the host keeps of what its commands print; an agent that is too old keeps nothing."""
     interrupt: bool = False
     """Somebody presses Ctrl-C while the events are followed."""
     interrupt_order: bool = False
@@ -68,6 +70,7 @@ class ControllerDouble:
     commands: dict[str, dict[str, object]] = field(default_factory=dict)
     by_key: dict[str, str] = field(default_factory=dict)
     bodies: list[dict[str, object]] = field(default_factory=list)
+    streams: list[dict[str, object]] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     circuit: dict[str, object] = field(default_factory=dict)
     under_way: int = 0
@@ -109,6 +112,7 @@ class ControllerDouble:
                 web.post(f"{api}/commands/{{id}}/cancel", self._cancel),
                 web.post(f"{api}/commands/{{id}}/{{action:verify|resolve|force-retry}}", self._act_on),
                 web.get(f"{api}/commands/{{id}}/events", self._events),
+                web.get(f"{api}/streams", self._streams),
                 web.get(f"{api}/circuits", self._circuits),
                 web.get(f"{api}/circuits/{{agent}}/{{domain}}", self._circuit),
                 web.post(f"{api}/circuits/{{agent}}/{{domain}}/{{action}}", self._change_circuit),
@@ -282,6 +286,24 @@ class ControllerDouble:
         await answer.write(event("finished", self.commands[command_id]))
         await answer.write_eof()
         return answer
+
+    async def _streams(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        order = await socket.receive_json()
+        self.streams.append(order)
+        agent = next(agent for agent in self.agents if order["agent"] == agent["agent_id"])
+        output = self.scripts[str(agent["name"])].output
+        end: dict[str, object] = {"type": "end", "offset": len(output or b"")}
+        if output is None:
+            end.update(code="unsupported_operation", error="this agent is version 0 and can't: update it")
+        else:
+            await socket.send_bytes(bytes(8) + output)
+        await socket.send_json(end)
+        async for _ in socket:
+            break
+        await socket.close()
+        return socket
 
     async def _circuits(self, _: web.Request) -> web.Response:
         return web.json_response([self._circuit_of(str(a["name"]), "agent") for a in self.agents])

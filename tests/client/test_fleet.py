@@ -17,7 +17,7 @@ from tests.cli.controller_double import TOKEN, ControllerDouble
 
 pytestmark = pytest.mark.asyncio
 
-GROUPS = ("containers", "images", "networks", "volumes", "system", "compose")
+GROUPS = ("containers", "images", "networks", "volumes", "system", "compose", "commands")
 
 
 async def test_a_restart_on_one_host_is_a_result_by_its_name(fleet_controller: ControllerDouble) -> None:

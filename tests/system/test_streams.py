@@ -18,14 +18,17 @@ import pytest
 from seawall.agent.docker import AioDocker
 from seawall.client.frames import Output
 from seawall.client.streams import Stream, StreamFailed
+from seawall.core.command import CommandState
 from seawall.wire import terminal
 from tests.chaos.cutter import Cutter
 from tests.chaos.plane import HOST, FaultyPlane, faulty_plane
+from tests.chaos.pulls import BREAKS, Gate, Hasty, pull_through_breaks, whole_output
 from tests.system.engine import Engine
+from tests.system.gated_registry import gated_registry
 
 pytestmark = [pytest.mark.docker, pytest.mark.asyncio, pytest.mark.timeout(240, func_only=True)]
 
-BREAKS = 20
+PORT = 5103
 LINES, ERRORS = 50_000, 500
 WIDTH = 999
 LOUD = [
@@ -73,6 +76,30 @@ async def test_fifty_megabytes_of_a_followed_log_come_whole_through_twenty_break
         assert (breaks, cutter.cuts) == (BREAKS, BREAKS)
     assert read[False] == numbered(LINES)
     assert read[True] == numbered(ERRORS)
+
+
+async def test_the_output_of_a_pull_comes_whole_through_twenty_breaks_of_both_links(
+    docker_engine: Engine, tmp_path: Path
+) -> None:
+    gate, layers = Gate(), BREAKS + 1
+    async with (
+        gated_registry(docker_engine, PORT, layers, gate.serve) as registry,
+        faulty_plane(tmp_path, 1, AioDocker(docker_engine.host), Hasty()) as plane,
+        asyncio.timeout(100),
+    ):
+        pull = await pull_through_breaks(plane, f"127.0.0.1:{PORT}/gated:1", gate)
+        assert (gate.breaks, pull.cuts) == (BREAKS, BREAKS)
+        assert pull.stream.resumptions >= BREAKS
+        assert pull.content == await whole_output(plane, pull.command.command_id)
+    assert [line.number for line in pull.lines] == list(range(1, len(pull.lines) + 1))
+    assert pull.stream.response == {"lines": len(pull.lines), "dropped": 0}
+    assert pull.lines[-1].text.endswith(f"{layers} of {layers} layers")
+    assert [registry.sent[layer] for layer in registry.layers] == [1] * layers, "it was pulled once"
+    assert pull.command.state is CommandState.SUCCEEDED, pull.command.error
+    assert isinstance(pull.command.response, dict)
+    assert pull.command.response["digest"] == registry.digest
+    found = docker_engine.request("GET", f"/images/{pull.command.response['id']}/json")
+    assert found.status == 200
 
 
 async def test_a_log_that_is_followed_shows_what_is_written_meanwhile(

@@ -74,8 +74,9 @@ async def run_agent(
 ) -> None:
     """Serve the controller until `stop` is set, or until cancelled. Closes `docker` at the end.
 
-    The ledger is a file in `directory`, `policy` is what the controller may do here. `on_connected` is called each
-    time a session opens. `stop` gives work under way a few seconds and answers it; a cancellation doesn't wait.
+    The ledger is a file in `directory`, where there is room for what commands print as well; `policy` is what the
+    controller may do here. `on_connected` is called each time a session opens. `stop` gives work under way a few
+    seconds and answers it; a cancellation doesn't wait.
     Raises AgentRevoked when the controller has sent this host away for good, LedgerDamaged for a ledger that can't
     be used, and LedgerFailed when nothing can be recorded any more: the process has to end then.
     """
@@ -91,7 +92,9 @@ async def run_agent(
         await docker.close()
         raise
     try:
-        await _serve(identity, ledger, docker, clock, simulated, on_connected, stop, broken, policy)
+        await _serve(
+            identity, directory, ledger, docker, clock, simulated, on_connected, stop, broken, policy
+        )
     finally:
         await ledger.close()
         await docker.close()
@@ -99,6 +102,7 @@ async def run_agent(
 
 async def _serve(
     identity: AgentIdentity,
+    directory: Path,
     ledger: Ledger,
     docker: Docker,
     clock: Clock,
@@ -125,6 +129,7 @@ async def _serve(
         absent=() if docker.compose_absent is None else (compose.PROGRAM,),
         policy=policy,
         reach=reaches,
+        directory=directory,
     )
     running = asyncio.create_task(link.run(worker), name=f"agent {identity.name}")
     stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")

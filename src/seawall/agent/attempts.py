@@ -9,6 +9,7 @@ from msgspec import Struct
 from seawall.agent.answers import completed, unpack_map
 from seawall.agent.job import Job
 from seawall.agent.ledger import Ledger
+from seawall.agent.outputs import Outputs
 from seawall.clock import Clock
 from seawall.core.command import Outcome
 from seawall.wire.messages import Execute, FromAgent, Progress, Started
@@ -34,6 +35,7 @@ class Attempts:
         ledger: Ledger,
         send: Callable[[FromAgent], None],
         on_late: Callable[[Job], None],
+        outputs: Outputs,
     ) -> None:
         self.epoch: int | None = None
         """Of the newest session."""
@@ -41,6 +43,7 @@ class Attempts:
         self._ledger = ledger
         self._send = send
         self._on_late = on_late
+        self._outputs = outputs
         self._answered: dict[str, _Answered] = {}
 
     def begin_session(self, epoch: int) -> None:
@@ -110,6 +113,7 @@ class Attempts:
 
     def progress(self, job: Job, text: str, detail: Mapping[str, object] | None = None) -> None:
         """The work moves: its latest attempt hears of it, and goes on waiting for as long again."""
+        self._outputs.add(job.command_id, text, detail)
         now = self._clock.now()
         if not job.waiters or now < job.progress_at + PROGRESS_SECONDS:
             return

@@ -36,6 +36,7 @@ from seawall.agent.operations.containers import grace_of
 from seawall.agent.operations.runner import Target
 from seawall.agent.operations.verification import Verifier
 from seawall.agent.outbox import Outbox
+from seawall.agent.outputs import Outputs
 from seawall.agent.verification import Case, Verification
 from seawall.clock import Clock
 from seawall.core.command import Outcome
@@ -62,13 +63,15 @@ class Changes:
         intake: Intake,
         admission: Admission,
         verifiers: Mapping[str, Verifier],
+        outputs: Outputs,
     ) -> None:
         self._docker = docker
         self._clock = clock
         self._ledger = ledger
         self._intake = intake
         self._admission = admission
-        self._attempts = Attempts(clock, ledger, send, self._too_late)
+        self._outputs = outputs
+        self._attempts = Attempts(clock, ledger, send, self._too_late, outputs)
         self._outbox = Outbox(ledger, clock, send)
         self._verification = Verification(docker, clock, ledger, verifiers, intake.policy)
         self._names, self._ids = Turns(), Turns()
@@ -336,11 +339,13 @@ class Changes:
             job.waiters.clear()
             self._forget(job)
             self._attempts.forget(job.command_id)
+            self._outputs.end(job.command_id)
             self._outbox.answer(entry, outcome, waiting)
             return
         known = self._ledger.entry(job.command_id)
         if known is not None:
             await self._ledger.void(known, packed(outcome)[1])
+        self._outputs.rest(job.command_id)
         self._answer(job, outcome)
         self._forget(job)
 

@@ -20,6 +20,7 @@ from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy, judge_operatio
 from seawall.agent.operations.registry import STREAMERS
 from seawall.agent.operations.runner import Arguments, limited
 from seawall.agent.operations.streaming import Streamer
+from seawall.agent.outputs import Outputs
 from seawall.clock import Clock, Timer
 from seawall.core.errors import CommandErrorCode
 from seawall.operations.operation import InvalidArguments, Operation, StreamKind, check_arguments
@@ -56,6 +57,7 @@ class _Stream:
         docker: Docker,
         arguments: Arguments,
         policy: LocalPolicy,
+        outputs: Outputs,
         owner: Streams,
     ) -> None:
         self.stream_id = message.stream_id
@@ -63,6 +65,7 @@ class _Stream:
         self.docker = docker
         self.arguments = arguments
         self.policy = policy
+        self.outputs = outputs
         self.out = Outflow(min(max(message.window, 1), WINDOW_BYTES))
         self.end: StreamEnd | None = None
         self.attached = True
@@ -187,6 +190,7 @@ class Streams:
         operations: Mapping[str, Operation] = OPERATIONS,
         policy: LocalPolicy = UNRESTRICTED,
         most: int = MOST_STREAMS,
+        outputs: Outputs | None = None,
     ) -> None:
         self._docker = docker
         self.clock = clock
@@ -196,12 +200,13 @@ class Streams:
         self._operations = operations
         self._most = most
         self._policy = policy
+        self._outputs = outputs if outputs is not None else Outputs(clock, lambda _: False)
         self._streams: dict[str, _Stream] = {}
         # In the order of their turns.
         self._ready: OrderedDict[str, _Stream] = OrderedDict()
         self._wake: Callable[[], object] | None = None
         self.credited = 0
-        """How many times readers have taken more of their streams."""
+        """How many times readers have taken more of their streams: by their credit, or the offset they resume at."""
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -266,7 +271,9 @@ class Streams:
             stream.timer.cancel()
             stream.timer = None
         try:
+            held = stream.out.start
             stream.resume(message)
+            self.credited += stream.out.start > held
         except OffsetError as error:
             self._drop(stream)
             self._refuse(message, CommandErrorCode.AGENT_ERROR, str(error))
@@ -322,7 +329,7 @@ class Streams:
             arguments = check_arguments(operation, message.arguments, stream=True)
         except InvalidArguments as error:
             raise _Refused(CommandErrorCode.INVALID_ARGUMENT, str(error)) from error
-        stream = _Stream(message, self._docker, arguments, self._policy, self)
+        stream = _Stream(message, self._docker, arguments, self._policy, self._outputs, self)
         self._streams[stream.stream_id] = stream
         stream.task = asyncio.create_task(
             self._work(stream, streamer), name=f"stream {message.operation} {message.stream_id}"

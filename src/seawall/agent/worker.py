@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from pathlib import Path
 
 from seawall.agent.admission import Admission
 from seawall.agent.admission import Limits as Limits
@@ -14,11 +15,12 @@ from seawall.agent.docker import Docker
 from seawall.agent.failure import DockerFailure
 from seawall.agent.intake import Intake, Order
 from seawall.agent.job import Job, Phase
-from seawall.agent.ledger import Ledger
+from seawall.agent.ledger import Ledger, State
 from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.operations.registry import RUNNERS, VERIFIERS
 from seawall.agent.operations.runner import Execution, ResponseTooLarge, Runner
 from seawall.agent.operations.verification import Verifier
+from seawall.agent.outputs import Outputs
 from seawall.agent.registries import Reach, Registries
 from seawall.agent.streams import Streams
 from seawall.clock import Clock
@@ -51,7 +53,7 @@ class Worker:
     It takes up at once what the ledger says was under way when the last process ended. `send` raises TypeError,
     ValueError, OverflowError or RecursionError for what no frame can carry. `disk_space` gives the free bytes and all
     bytes of the disk that matters, `policy` is the host's own, `absent` has what operations need and it hasn't got;
-    `reach` says whether a registry answers, None asks none.
+    `reach` says whether a registry answers, None asks none. `directory` is where there is room for what commands print.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Worker:
         policy: LocalPolicy = UNRESTRICTED,
         absent: Collection[str] = (),
         reach: Reach | None = None,
+        directory: Path | None = None,
     ) -> None:
         self.ledger = ledger
         self._disk_space = disk_space
@@ -83,8 +86,17 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pings = 0
         self._closing = False
-        self.streams = Streams(docker, clock, send, version=version, operations=operations, policy=policy)
-        self._changes = Changes(docker, clock, ledger, send, self._intake, self._admission, verifiers)
+        self._outputs = Outputs(clock, self._is_over, directory)
+        self.streams = Streams(
+            *(docker, clock, send),
+            version=version,
+            operations=operations,
+            policy=policy,
+            outputs=self._outputs,
+        )
+        self._changes = Changes(
+            *(docker, clock, ledger, send, self._intake, self._admission, verifiers, self._outputs)
+        )
 
     @property
     def operations(self) -> list[str]:
@@ -178,6 +190,7 @@ class Worker:
             await asyncio.wait(self._tasks)
         await self._changes.close()
         await self.streams.end()
+        self._outputs.close()
 
     # A read's way
 
@@ -302,6 +315,10 @@ class Worker:
             _logger.exception("the ping of the Docker Engine failed unexpectedly")
             return False
         return True
+
+    def _is_over(self, command_id: str) -> bool:
+        entry = self.ledger.entry(command_id)
+        return entry is not None and entry.state is State.DONE
 
     def _start(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)

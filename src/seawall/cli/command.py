@@ -22,7 +22,9 @@ from seawall.core.command import CommandState
 if TYPE_CHECKING:
     from seawall.client.client import Client
 
-app = typer.Typer(no_args_is_help=True, help="What was asked for, and what became of it.")
+SUMMARY = "What was asked for, and what became of it."
+
+app = typer.Typer(no_args_is_help=True, help=SUMMARY)
 
 CommandId = Annotated[str, typer.Argument(metavar="ID", help="A command's id.")]
 
@@ -179,6 +181,20 @@ def force_retry(
 ) -> None:
     """Do the same as an UNKNOWN command by a new one, although the first may have happened."""
     deliver_anew(context, command_id, key=idempotency_key, no_wait=no_wait, as_json=as_json)
+
+
+@app.command("output")
+def output(
+    context: typer.Context,
+    command_id: CommandId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it is over.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+) -> None:
+    """Print what a command has printed on its host, from the beginning."""
+    # It needs a library that a host without the client's extra doesn't have.
+    from seawall.cli.printed import print_output
+
+    print_output(context, command_id, follow=follow, as_json=as_json)
 
 
 async def _with_host(client: Client, request: Awaitable[Command]) -> tuple[Command, Agent | None]:

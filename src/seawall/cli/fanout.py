@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from seawall.client.events import Event
 from seawall.client.models import Agent, Command, CommandOrder
 from seawall.client.selector import Selector, SelectorProblem
 from seawall.clock import Clock
+from seawall.operations.registry import OPERATIONS
 
 if TYPE_CHECKING:
     from seawall.client.client import Client
@@ -206,7 +207,7 @@ async def _follow(client: Client, host: Agent, command: Command, reporter: Repor
 
 async def _end_of(client: Client, host: Agent, command: Command, reporter: Reporter) -> Command:
     try:
-        async with aclosing(client.follow(command.command_id)) as events:
+        async with aclosing(_happenings(client, command)) as events:
             async for event in events:
                 if event.kind == "finished":
                     return msgspec.convert(event.content, Command)
@@ -218,6 +219,16 @@ async def _end_of(client: Client, host: Agent, command: Command, reporter: Repor
             raise
     # Too many listen already: asking now and then does as well.
     return await client.wait(command.command_id)
+
+
+def _happenings(client: Client, command: Command) -> AsyncGenerator[Event]:
+    operation = OPERATIONS.get(command.operation)
+    if operation is None or not operation.prints:
+        return client.follow(command.command_id)
+    # It needs a library that a host without the client's extra doesn't have.
+    from seawall.client.output import follow_with_output
+
+    return follow_with_output(client, command)
 
 
 def _without_record(host: Agent, error: ClientError | Unreachable, key: str) -> Ending:

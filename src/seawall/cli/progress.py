@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from seawall.cli.wording import attempt_line, duration, finished_attempt, safe
+from seawall.cli.wording import attempt_line, duration, finished_attempt, missing, printed, safe
 from seawall.client.events import Event
 from seawall.client.models import Command
+
+_LINE_SECONDS = 1.0
+"""How far layers on their way have to have come for another line; the last line is always said."""
 
 
 class Progress:
@@ -20,11 +23,19 @@ class Progress:
         self._started = 0
         self._finished = 0
         self._of = ""
+        self._held = ""
+        self._told_at = -_LINE_SECONDS
         self.last_error = ""
         """The error that was told last."""
 
     def lines(self, event: Event) -> list[str]:
         """What to say about an event; often nothing."""
+        if event.kind == "progress":
+            return self._tell(event.content)
+        held, self._held = self._held, ""
+        return [held, *self._happening(event)] if held else self._happening(event)
+
+    def _happening(self, event: Event) -> list[str]:
         content = event.content
         match event.kind:
             case "record" | "finished":
@@ -48,11 +59,21 @@ class Progress:
                 until = content.get("until")
                 end = f", until {until}" if until else ""
                 return [f"the host isn't connected: waiting for it{end}"]
-            case "progress":
-                text = content.get("text")
-                return [safe(text)] if isinstance(text, str) else []
             case _:
                 return []
+
+    def _tell(self, content: dict[str, object]) -> list[str]:
+        text, detail, seconds = (content.get(name) for name in ("text", "detail", "seconds"))
+        if not isinstance(text, str):
+            return []
+        self._held = ""
+        if isinstance(detail, dict) and "layers" in detail and isinstance(seconds, int | float):
+            if 0 <= seconds - self._told_at < _LINE_SECONDS:
+                self._held = safe(text)
+                return []
+            self._told_at = seconds
+        dropped = _number(content, "dropped")
+        return [*([missing(dropped)] if dropped else []), *printed(text, detail)]
 
     def _record(self, content: dict[str, object]) -> list[str]:
         try:

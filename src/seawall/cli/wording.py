@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from seawall.client.models import Agent, Attempt, Command
@@ -51,6 +52,18 @@ def _rounded(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def missing(lines: int) -> str:
+    """What is said in place of lines of an output that a host had no room for."""
+    return f"({lines} lines are missing: the host had no room for them)"
+
+
+def printed(text: str, detail: object) -> list[str]:
+    """What a line of progress says to people: what a program has said on the host, else the text."""
+    said = detail.get("said") if isinstance(detail, Mapping) else None
+    lines = [safe(line) for line in said if isinstance(line, str)] if isinstance(said, list) else []
+    return lines or [safe(text)]
 
 
 def safe(text: str) -> str:

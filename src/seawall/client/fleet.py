@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,12 +17,14 @@ from seawall.client.context import TOKEN_VARIABLE, resolve
 from seawall.client.delivery import PARALLEL, Delivery, On, key_on_host
 from seawall.client.errors import ClientError, Unreachable
 from seawall.client.models import Agent, Command, CommandOrder
+from seawall.client.operations.commands import Commands
 from seawall.client.operations.compose import Compose
 from seawall.client.operations.containers import Containers
 from seawall.client.operations.images import Images
 from seawall.client.operations.networks import Networks
 from seawall.client.operations.system import System
 from seawall.client.operations.volumes import Volumes
+from seawall.client.output import Printed, output_of
 from seawall.client.results import Results
 from seawall.client.selector import Selector, parse_selector
 from seawall.client.streams import Stream
@@ -70,6 +72,7 @@ class Seawall:
         self.volumes = Volumes(self.perform, self.stream)
         self.system = System(self.perform, self.stream)
         self.compose = Compose(self.perform, self.stream)
+        self.commands = Commands(self.perform, self.stream)
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,6 +98,16 @@ class Seawall:
                 ...
         """
         return self.api.stream(operation, on, _plain_arguments(arguments))
+
+    def output(self, command_id: str, *, follow: bool = False) -> AsyncGenerator[Printed]:
+        """What a command prints on its host, line by line, from the beginning, through broken connections.
+
+        With `follow` until the command is over. Raises StreamFailed where the host has no output of it.
+
+            async for line in fleet.output(command_id, follow=True):
+                print(line.text)
+        """
+        return output_of(self.api, command_id, follow=follow)
 
     async def perform(
         self, operation: str, on: On, arguments: Mapping[str, object], delivery: Delivery

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -13,7 +13,9 @@ from seawall.client.client import Client
 from seawall.client.delivery import Delivery, On
 from seawall.client.fleet import Seawall
 from seawall.client.models import Agent
+from seawall.client.output import Printed
 from seawall.client.results import Results
+from seawall.client.sync_operations.commands import SyncCommands
 from seawall.client.sync_operations.compose import SyncCompose
 from seawall.client.sync_operations.containers import SyncContainers
 from seawall.client.sync_operations.images import SyncImages
@@ -54,6 +56,7 @@ class SyncSeawall:
         self.volumes = SyncVolumes(self.perform, self.stream)
         self.system = SyncSystem(self.perform, self.stream)
         self.compose = SyncCompose(self.perform, self.stream)
+        self.commands = SyncCommands(self.perform, self.stream)
 
     def __enter__(self) -> Self:
         return self
@@ -88,6 +91,15 @@ class SyncSeawall:
         """A stream of an operation on the one host `on`; arguments that are None are left out."""
         return SyncStream(self._fleet.stream(operation, on, arguments), self.wait_for)
 
+    def output(self, command_id: str, *, follow: bool = False) -> Iterator[Printed]:
+        """What a command prints on its host, line by line, from the beginning; with `follow` until it is over."""
+        lines = self._fleet.output(command_id, follow=follow)
+        try:
+            while (line := self.wait_for(_next(lines))) is not None:
+                yield line
+        finally:
+            self.wait_for(lines.aclose())
+
     def wait_for(self, work: Coroutine[object, object, Answer]) -> Answer:
         """Run a coroutine of the async fleet to its end on the thread, and return what it does."""
         if self._loop.is_closed():
@@ -99,3 +111,7 @@ class SyncSeawall:
         finally:
             # After Ctrl-C; does nothing to what is done.
             future.cancel()
+
+
+async def _next(lines: AsyncIterator[Printed]) -> Printed | None:
+    return await anext(lines, None)

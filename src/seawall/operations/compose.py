@@ -91,6 +91,7 @@ COMPOSE_UP = Operation(
     project="project",
     grace="grace_seconds",
     needs=PROGRAM,
+    prints=True,
 )
 COMPOSE_DOWN = Operation(
     "compose_down",
@@ -112,6 +113,7 @@ COMPOSE_DOWN = Operation(
     project="project",
     grace="grace_seconds",
     needs=PROGRAM,
+    prints=True,
 )
 COMPOSE_RESTART = Operation(
     "compose_restart",
@@ -121,6 +123,7 @@ COMPOSE_RESTART = Operation(
     timeout_seconds=120.0,
     project="project",
     grace="grace_seconds",
+    prints=True,
 )
 COMPOSE_PS = Operation(
     "compose_ps",

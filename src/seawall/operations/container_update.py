@@ -58,6 +58,7 @@ CONTAINER_UPDATE = Operation(
     timeout_seconds=600.0,
     container="container",
     check=_is_image,
+    prints=True,
 )
 
 OPERATIONS = (CONTAINER_UPDATE,)

@@ -157,6 +157,7 @@ IMAGE_PULL = Operation(
     timeout_seconds=300.0,
     touches_registry=True,
     check=_is_transfer,
+    prints=True,
 )
 IMAGE_PUSH = Operation(
     "image_push",
@@ -167,6 +168,7 @@ IMAGE_PUSH = Operation(
     timeout_seconds=300.0,
     touches_registry=True,
     check=_is_push,
+    prints=True,
 )
 IMAGE_TAG = Operation(
     "image_tag",

@@ -77,7 +77,8 @@ class Operation(Struct, frozen=True):
     refusal. `touches_registry` says that an image's registry has to be reached from the host. `check` finds what the
     arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one. One with a
     `stream` can be followed as one, beside or (`command=False`) instead of being a command. One that `waits` lasts
-    until something happens on the host: it takes no worker's place meanwhile, and isn't hung.
+    until something happens on the host: it takes no worker's place meanwhile, and isn't hung. One that `prints` has an
+    output that is worth following whole: see command_output.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Operation(Struct, frozen=True):
     supported: bool = True
     check: Callable[[Mapping[str, object]], list[str]] | None = None
     waits: bool = False
+    prints: bool = False
     stream: StreamKind | None = None
     command: bool = True
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from seawall.operations import compose, container_update, containers, images, networks, system, volumes
+from seawall.operations import (
+    commands,
+    compose,
+    container_update,
+    containers,
+    images,
+    networks,
+    system,
+    volumes,
+)
 from seawall.operations.operation import Operation
 
 
@@ -31,5 +40,6 @@ OPERATIONS = by_name(
         *networks.OPERATIONS,
         *volumes.OPERATIONS,
         *compose.OPERATIONS,
+        *commands.OPERATIONS,
     )
 )

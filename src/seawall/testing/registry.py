@@ -10,6 +10,9 @@ from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.image_reference import ImageReference, parse_reference
 from seawall.testing import faults
 
+LAYERS = 3
+"""How many each image has, unless a test says otherwise."""
+
 _UNAUTHORIZED, _NOT_FOUND, _SERVER_ERROR = 401, 404, 500
 
 
@@ -17,7 +20,8 @@ class FakeRegistries:
     """All registries of the world.
 
     Every reference exists and has a digest that is made of it. `missing` holds references that don't, `locked` the
-    credentials that a registry wants, `down` the registries that can't be reached; `pushed` is what was sent to them.
+    credentials that a registry wants, `down` the registries that can't be reached; `pushed` is what was sent to them,
+    `layers` how many an image has that is pulled.
     """
 
     def __init__(self) -> None:
@@ -25,6 +29,7 @@ class FakeRegistries:
         self.locked: dict[str, RegistryCredentials] = {}
         self.down: set[str] = set()
         self.pushed: dict[str, str] = {}
+        self.layers = LAYERS
         self._versions: dict[str, int] = {}
 
     def publish(self, reference: str) -> str:
@@ -33,6 +38,9 @@ class FakeRegistries:
         self._versions[parsed.full] = self._versions.get(parsed.full, 0) + 1
         self.pushed.pop(parsed.full, None)
         return self.digest(parsed)
+
+    async def serve(self, layer: int) -> None:
+        """Called before each layer of a pull is sent; a registry that is slow doesn't return at once."""
 
     def digest(self, reference: ImageReference) -> str:
         """What a reference means there."""

@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from seawall.agent.docker.compose_projects import MODEL, Busy, ComposeProjects
@@ -21,8 +20,8 @@ ANSWER_LIMIT_BYTES = 1024 * 1024
 LONGEST_WORK_SECONDS = 3600.0
 """A program that takes longer hangs, and is ended."""
 
-Watch = Callable[[str], Awaitable[None]]
-"""Looks how the work moves; called about once a second with the last line that was said. Must not raise."""
+Watch = Callable[[Sequence[str]], Awaitable[None]]
+"""Looks how the work moves; called about once a second with the lines that were said since. Must not raise."""
 
 _WATCH_SECONDS = 1.0
 _FIND_SECONDS = 30.0
@@ -111,7 +110,9 @@ class ComposeProgram:
                 )
             finally:
                 os.close(output)
-            code = await self._watch(process, purpose, partial(_look, projects, project, watch))
+            listener = _Listener(projects, project, watch)
+            code = await self._watch(process, purpose, listener.look)
+            await listener.hear_out()
         finally:
             os.close(lock)
         said = await asyncio.to_thread(projects.output, project)
@@ -209,10 +210,33 @@ def quoted(text: str) -> str:
     return ("... " + line[-_LONGEST_QUOTE:] if len(line) > _LONGEST_QUOTE else line).rstrip(".")
 
 
-async def _look(projects: ComposeProjects, project: str, watch: Watch) -> None:
-    said = await asyncio.to_thread(projects.output, project)
-    lines = said.split("\n")
-    await watch(next((line.strip() for line in reversed(lines) if line.strip()), "")[:_LONGEST_LINE])
+class _Listener:
+    """Hears every line that a program says to its file."""
+
+    def __init__(self, projects: ComposeProjects, project: str, watch: Watch) -> None:
+        self._projects = projects
+        self._project = project
+        self._watch = watch
+        self._heard = 0
+        self._begun = b""
+
+    async def look(self) -> None:
+        """Tell what was said since the last look, and look how things stand in any case."""
+        while piece := await asyncio.to_thread(self._projects.output_from, self._project, self._heard):
+            self._heard += len(piece)
+            *lines, self._begun = (self._begun + piece).split(b"\n")
+            await self._tell(lines)
+        await self._watch(())
+
+    async def hear_out(self) -> None:
+        """Tell the last line as well, if it has no end."""
+        await self._tell([self._begun])
+
+    async def _tell(self, lines: list[bytes]) -> None:
+        texts = [line.decode("utf-8", "replace").strip()[:_LONGEST_LINE] for line in lines]
+        said = [text for text in texts if text]
+        if said:
+            await self._watch(said)
 
 
 async def _read(stream: asyncio.StreamReader | None, limit: int) -> bytes:

@@ -118,6 +118,12 @@ class ComposeProjects:
         path = self.folder(project) / OUTPUT
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
+    def output_from(self, project: str, offset: int) -> bytes:
+        """What a program has said from an offset on, so much as is dealt with at once."""
+        with open(self.folder(project) / OUTPUT, "rb") as file:
+            file.seek(offset)
+            return file.read(_TAIL_BYTES)
+
     def output(self, project: str) -> str:
         """The end of what a program has said."""
         with open(self.folder(project) / OUTPUT, "rb") as file:

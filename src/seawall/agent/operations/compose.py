@@ -7,6 +7,7 @@ it works for any project of the host, whoever has brought it up.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
@@ -173,22 +174,26 @@ class _Watch:
         self._execution = execution
         self._wishes = wishes
         self._last: object = None
+        self._line = ""
 
-    async def look(self, line: str) -> None:
-        """Look at the project; `line` is what the program said last."""
+    async def look(self, lines: Sequence[str]) -> None:
+        """Look at the project; `lines` are what the program has said since."""
         execution = self._execution
         try:
             members = await members_of(execution.docker, target_of(execution).name, READ_BACK_SECONDS)
         except DockerFailure:
             return
         services = services_of(members, self._wishes)
-        if (line, services) == self._last:
+        if not lines and services == self._last:
             return
-        self._last = (line, services)
+        self._last = services
+        environment = environment_of(execution.arguments)
+        said = [hidden(line, environment) for line in lines]
+        self._line = said[-1] if said else self._line
         running = sum(member.state == "running" for member in members)
         text = f"{running} of {len(members)} containers run"
-        said = hidden(line, environment_of(execution.arguments))
-        execution.progress(f"{text}: {said}" if said else text, {"services": services})
+        detail = {"services": services, "said": said} if said else {"services": services}
+        execution.progress(f"{text}: {self._line}" if self._line else text, detail)
 
 
 async def _truth(execution: Execution, failure: DockerFailure) -> DockerFailure:

@@ -19,6 +19,7 @@ from seawall.agent.operations import (
     volume_verifiers,
     volumes,
 )
+from seawall.agent.operations.command_output import command_output
 from seawall.agent.operations.runner import Resolver, Runner
 from seawall.agent.operations.shells import container_exec
 from seawall.agent.operations.streaming import (
@@ -51,6 +52,7 @@ STREAMERS: dict[str, Streamer] = {
     "container_exec": container_exec,
     "image_save": image_save,
     "system_events": system_events,
+    "command_output": command_output,
 }
 
 RESOLVERS: dict[str, Resolver] = {

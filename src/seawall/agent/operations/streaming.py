@@ -10,6 +10,7 @@ from seawall.agent.docker import Docker
 from seawall.agent.local_policy import LocalPolicy
 from seawall.agent.operations.image_records import id_of
 from seawall.agent.operations.runner import Arguments, argument, section
+from seawall.agent.outputs import Outputs
 
 BEGIN_SECONDS = 30.0
 """How long the Docker Engine may take until a stream begins."""
@@ -36,6 +37,10 @@ class StreamWork(Protocol):
     @property
     def policy(self) -> LocalPolicy:
         """What the host's owner permits."""
+
+    @property
+    def outputs(self) -> Outputs:
+        """What commands print."""
 
     async def write(self, data: bytes) -> None:
         """Add bytes to the stream; waits while the reader is a window behind."""

@@ -12,11 +12,11 @@ from seawall.testing import faults
 from seawall.testing.docker.engine import FakeEngine
 from seawall.testing.effects import Work
 from seawall.testing.faults import Latency
-from seawall.testing.registry import FakeRegistries, digest_of
+from seawall.testing.registry import LAYERS, FakeRegistries, digest_of
 
 _BAD_REQUEST, _NOT_FOUND, _CONFLICT = 400, 404, 409
 _SHORTEST_ID = 4
-_LAYERS, _LAYER_BYTES = 3, 4 * 1024 * 1024
+_LAYER_BYTES = 4 * 1024 * 1024
 _SAMPLES = ("busybox:latest", "nginx:1.27", "postgres:16", "redis:7")
 
 
@@ -28,7 +28,7 @@ class FakeImage:
     tags: list[str] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
-    size: int = _LAYERS * _LAYER_BYTES
+    size: int = LAYERS * _LAYER_BYTES
     created: int = 0
 
     @property
@@ -150,7 +150,8 @@ class FakeImages(FakeEngine):
             digest = self.registries.find(parsed, credentials)
             known = digest_of(digest) in self.images
             progress({"status": f"Pulling from {parsed.repository}", "id": parsed.digest or parsed.tag})
-            for number in range(_LAYERS):
+            for number in range(self.registries.layers):
+                await self.registries.serve(number)
                 for event in _layer_events(f"{digest} {number}", known=known):
                     progress(event)
             image = self._store(parsed, digest)
@@ -179,7 +180,7 @@ class FakeImages(FakeEngine):
                 (known.partition("@")[2] for known in image.digests), digest_of(f"manifest {image.image_id}")
             )
             progress({"status": f"The push refers to repository [{parsed.name}]"})
-            for number in range(_LAYERS):
+            for number in range(self.registries.layers):
                 layer = digest_of(f"{digest} {number}")[7:19]
                 progress({"status": "Preparing", "id": layer, "progressDetail": {}})
                 detail = {"current": _LAYER_BYTES, "total": _LAYER_BYTES}
