@@ -14,6 +14,8 @@ from msgspec.structs import replace
 
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
+from seawall.engine.audit import AuditRecord
+from seawall.engine.audit_chain import ChainCheck
 from seawall.engine.records import AttemptRecord, CommandRecord, LedgerFacts, SessionGrant
 from seawall.storage.sqlite import SqliteStore
 from seawall.writer import commit
@@ -163,6 +165,12 @@ def _read(connection: sqlite3.Connection) -> Content:
         if left:
             raise Unsound(f"half of the tables: {left}")
         return {}
+    check = ChainCheck()
+    chain = f"SELECT {', '.join(AuditRecord._fields)} FROM audit ORDER BY position"  # noqa: S608 - our own words
+    check.take(map(AuditRecord._make, connection.execute(chain)))
+    fault = check.verdict().fault
+    if fault is not None:
+        raise Unsound(f"the audit log is broken: {fault.text}")
     found: Content = {}
     for (term,) in connection.execute("SELECT term FROM controller"):
         found["term"] = term
@@ -186,6 +194,14 @@ def _read(connection: sqlite3.Connection) -> Content:
         content = [state, agent_id, json.loads(arguments), key, decoded, attempts.get(command_id, [])]
         found[f"command:{command_id}"] = content
         found[f"sequence:{command_id}"] = sequence
+    unrecorded = (
+        "SELECT command_id FROM commands "
+        "WHERE command_id NOT IN (SELECT subject FROM audit WHERE action = 'command_accepted') "
+        "OR finished_at IS NOT NULL "
+        "AND command_id NOT IN (SELECT subject FROM audit WHERE action = 'command_finished')"
+    )
+    if without := connection.execute(unrecorded).fetchall():
+        raise Unsound(f"commands without their entries in the audit log: {without}")
     twice = "SELECT agent_id, agent_sequence FROM commands GROUP BY 1, 2 HAVING count(*) > 1"
     if again := connection.execute(twice).fetchall():
         raise Unsound(f"sequences that were given twice: {again}")

@@ -19,10 +19,12 @@ from seawall.core.command import CommandState, SafetyClass
 from seawall.core.errors import CommandErrorCode
 from seawall.core.events import CircuitChanged
 from seawall.core.events import Event as CoreEvent
+from seawall.engine.audit import AuditRecord, sealed_bytes
 from seawall.engine.notices import Notice
 from seawall.operations.registry import OPERATIONS
 from tests.simulation.history import (
     AcceptedDurable,
+    AuditEntry,
     CircuitState,
     Effect,
     Event,
@@ -50,6 +52,8 @@ _COMMAND = (
 _NEW_COMMAND = ", ".join(f"new.{column.strip()}" for column in _COMMAND.split(","))
 
 _SEEN_COMMANDS = f"SELECT fresh, {_COMMAND} FROM seen_commands ORDER BY number"  # noqa: S608  (our own words)
+
+_AUDIT = f"SELECT {', '.join(AuditRecord._fields)} FROM audit ORDER BY position DESC"  # noqa: S608  (our own words)
 
 STORE_WATCH = f"""
 CREATE TEMP TABLE seen_commands (number INTEGER PRIMARY KEY, fresh, {_COMMAND});
@@ -91,6 +95,7 @@ class Witness:
         self.term = 0
         """Of the controller that writes the store now."""
         self._loop = loop
+        self._chained: set[bytes] = set()
         self._by_sequence: dict[tuple[str, int], str] = {}
         self._open_circuits: dict[tuple[str, str], None] = {}
 
@@ -132,8 +137,26 @@ class Witness:
                 self.tell(SessionOpened, agent=agent_id, epoch=epoch, term=self.term)
             else:
                 self.tell(Quarantined, agent=agent_id, released=not quarantined)
+        self._audited(connection)
         connection.execute("DELETE FROM seen_commands")
         connection.execute("DELETE FROM seen_agents")
+
+    def _audited(self, connection: sqlite3.Connection) -> None:
+        """Tell of the entries from the last one that is known: one that was altered is told again, and convicts."""
+        new: list[AuditRecord] = []
+        for row in connection.execute(_AUDIT):
+            if AuditRecord(*row).hash in self._chained:
+                break
+            new.append(AuditRecord(*row))
+        for record in reversed(new):
+            self._chained.add(record.hash)
+            self.tell(
+                AuditEntry,
+                number=record.position,
+                content=sealed_bytes(record.content).decode(),
+                previous=record.previous.hex() if any(record.previous) else "",
+                digest=record.hash.hex(),
+            )
 
     def _command(
         self,

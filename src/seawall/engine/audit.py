@@ -8,6 +8,7 @@ action, subject, and detail as the JSON text that is kept. docs/reference/audit.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -59,8 +60,8 @@ class Action(StrEnum):
     HOST_QUARANTINED = "host_quarantined"
     HOST_RELEASED = "host_released"
     HOST_REVOKED = "host_revoked"
-    POLICY_CHANGED = "policy_changed"
     POLICY_LOADED = "policy_loaded"
+    POLICY_CHANGED = "policy_changed"
     POLICY_NOT_CHANGED = "policy_not_changed"
     CIRCUIT_OVERRULED = "circuit_overruled"
     CIRCUIT_CHANGED = "circuit_changed"
@@ -150,13 +151,13 @@ class Head(NamedTuple):
     @classmethod
     def of(cls, text: str) -> Head:
         """Read POSITION:HASH. Raises ValueError."""
-        position, colon, digits = text.strip().partition(":")
-        if not colon or not position.isascii() or not position.isdigit() or len(digits) != 2 * len(ORIGIN):
+        found = re.fullmatch(r"([0-9]{1,18}):([0-9a-f]{64})", text.strip())
+        if found is None:
             raise ValueError(
                 f"{text[:80]!r} is no head of an audit log: give the POSITION:HASH that an earlier "
                 "'seawall audit verify' has printed"
             )
-        return cls(int(position), bytes.fromhex(digits))
+        return cls(int(found[1]), bytes.fromhex(found[2]))
 
 
 def content_of(entry: Entry) -> Content:

@@ -69,7 +69,8 @@ class ChainCheck:
         if self._first is None or self._last is None:
             text = "the log is empty, though each start of a controller makes an entry"
             return Verdict(0, 0, "", fault=Fault(1, "missing", text))
-        fault, head_was = self._beginning(self._first) or self._moved() or self._fault, ""
+        found = [each for each in (self._moved() or self._fault, self._beginning(self._first)) if each]
+        fault, head_was = min(found, key=lambda each: each.position, default=None), ""
         if fault is None:
             head_was, fault = self._compared(self._first, self._last)
         last = str(Head(self._last.position, self._last.hash))

@@ -10,8 +10,13 @@ from tests.simulation.invariants.record import Invariant, Record, Violation
 
 
 def link_digest(number: int, previous: str, content: str) -> str:
-    """The digest of an entry: it binds its place, all that came before, and what it says."""
-    return hashlib.sha256(f"{number}\n{previous}\n{content}".encode()).hexdigest()
+    """The digest of an entry: it binds its place, all that came before, and what it says.
+
+    As docs/reference/audit.md has it, written down once more: what the program does is judged by this.
+    """
+    place = f"{len(str(number))}:{number},32:".encode()
+    before = bytes.fromhex(previous) if previous else bytes(32)
+    return hashlib.sha256(place + before + b"," + content.encode()).hexdigest()
 
 
 def check_audit(record: Record) -> Iterator[Violation]:
