@@ -17,6 +17,7 @@ from seawall.engine.fleet import Fleet
 from seawall.engine.notices import Bus, Notice
 from seawall.engine.records import AgentRecord, LedgerFacts, SessionGrant
 from seawall.engine.store import FleetStore, StoreFailed
+from seawall.operations.host_level import Level
 from seawall.wire.codec import BadFrame, decode_from_agent
 from seawall.wire.join import MAX_VERSION_LENGTH, validate_labels
 from seawall.wire.messages import PROTOCOL_MAX, PROTOCOL_MIN, Challenge, Hello, Welcome
@@ -289,6 +290,7 @@ class Handshakes(SessionSupport):
             raise Refused("a newer session of this agent is open already", _REPLACED_RETRY_SECONDS)
         instance, heard_at = greeting.hello.instance, greeting.heard_at
         session = GatewaySession(record.agent_id, record.epoch, instance, socket, self)
+        session.signs.level, session.signs.may_exec = _level(greeting.hello), greeting.hello.may_exec
         socket.send(Welcome(record.epoch, self.heartbeat_seconds, grant.acknowledged_up_to, heard_at))
         self._newest[record.agent_id] = greeting.connected_at
         self.fleet.learn(record)
@@ -310,6 +312,14 @@ class Handshakes(SessionSupport):
         return 5.0 + 5.0 * self.clock.dice()
 
 
+def _level(hello: Hello) -> Level | None:
+    """None for an agent that tells none, or one that only a newer version knows: it decides alone then."""
+    try:
+        return Level(hello.level)
+    except ValueError:
+        return None
+
+
 def _check(hello: Hello) -> None:
     """What an agent says of itself has limits."""
     if not PROTOCOL_MIN <= hello.protocol <= PROTOCOL_MAX:
@@ -321,7 +331,14 @@ def _check(hello: Hello) -> None:
         raise Refused(str(error), _NOT_UNDERSTOOD_RETRY_SECONDS) from error
     if not hello.ledger_id or not hello.instance:
         raise Refused("this agent keeps no ledger of its commands; update it", _NOT_UNDERSTOOD_RETRY_SECONDS)
-    texts = [hello.hostname, hello.docker_version, hello.instance, hello.ledger_id, *hello.operations]
+    texts = [
+        hello.hostname,
+        hello.docker_version,
+        hello.instance,
+        hello.ledger_id,
+        hello.level,
+        *hello.operations,
+    ]
     numbers = (hello.ledger_epoch, hello.watermark, hello.last_sequence, hello.unacknowledged)
     if (
         len(hello.version) > MAX_VERSION_LENGTH
