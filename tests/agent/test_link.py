@@ -144,6 +144,7 @@ async def test_the_hello_is_signed_over_the_fresh_nonce_and_says_what_the_agent_
         assert (hello.docker_version, hello.simulated, hello.labels) == ("20.10.24", True, {"site": "north"})
         assert hello.operations == host.worker.operations
         assert "container_restart" in hello.operations
+        assert (hello.level, hello.may_exec) == ("manage", True)
         await until(lambda: host.connections == 1)
         assert host.controller.offered == [""], "compression stays off"
 

@@ -11,6 +11,8 @@ from seawall.controller.api.problems import Problem
 from seawall.core.circuit import CircuitState
 from seawall.core.command import Domain
 from seawall.core.errors import Circumstance, CommandErrorCode
+from seawall.engine.fleet import Signs
+from seawall.operations.host_level import Level
 from seawall.operations.operation import Role
 from seawall.storage.sqlite import LOOK_SECONDS, RESERVE_BYTES
 from tests.controller.api_plane import (
@@ -419,3 +421,42 @@ async def test_an_open_circuit_of_the_registries_turns_pulls_away_and_nothing_el
         refused = is_problem(await plane.post(COMMANDS, pull), 503, "circuit_open")
         assert "registry" in str(refused["detail"])
         assert (await plane.done(CHANGE))["state"] == "SUCCEEDED"
+
+
+EXEC = {
+    "operation": "container_exec",
+    "agent": "web-1",
+    "arguments": {"container": "web", "command": ["true"]},
+}
+CREATE = {"operation": "container_create", "agent": "web-1", "arguments": {"image": "app:1"}}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("level", "may_exec", "body", "rule"),
+    [
+        (Level.READ_ONLY, False, READ, None),
+        (Level.READ_ONLY, True, CHANGE, "level"),
+        (Level.OPERATE, False, CHANGE, None),
+        (Level.OPERATE, True, CREATE, "level"),
+        (Level.OPERATE, False, EXEC, "exec"),
+        (Level.READ_ONLY, True, EXEC, None),
+        (Level.MANAGE, False, CREATE, None),
+        (None, False, CREATE, None),
+    ],
+)
+async def test_what_a_host_has_told_to_forbid_is_refused_before_anything_is_sent(
+    tmp_path: Path, level: Level | None, may_exec: bool, body: dict[str, object], rule: str | None
+) -> None:
+    async with api_plane(tmp_path) as plane:
+        session = plane.attach()
+        session.signs = Signs(level=level, may_exec=may_exec)
+        record = await plane.done(body)
+        if rule is None:
+            assert record["state"] == "SUCCEEDED"
+            return
+        assert (record["state"], record["error_code"]) == ("FAILED", "permission_denied")
+        assert f"the policy of host web-1 forbids it ({rule})" in str(record["error"])
+        assert (record["total_attempts"], record["settled"], session.reached) == (0, True, [])
+        session.signs.level, session.signs.may_exec = Level.MANAGE, True
+        assert (await plane.done(body))["state"] == "SUCCEEDED"

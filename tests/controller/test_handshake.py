@@ -11,6 +11,7 @@ import pytest
 from seawall.controller.session import LIFE_SECONDS
 from seawall.core.errors import CommandErrorCode
 from seawall.engine.records import LedgerFacts
+from seawall.operations.host_level import Level
 from seawall.wire.messages import Complaint, Execute, Goodbye, Ping, Pong, Welcome
 from tests.controller.wire_peer import A, B, Peer, Plane, running
 
@@ -46,6 +47,17 @@ async def test_the_store_hears_what_the_hello_says_of_the_ledger_and_the_agent_u
         assert session is not None
         assert (session.epoch, session.instance) == (7, "instance-1")
         assert plane.listener.connected == [A]
+
+
+@pytest.mark.parametrize(
+    ("told", "level"), [("operate", Level.OPERATE), ("", None), ("one of a newer version", None)]
+)
+async def test_the_session_knows_how_far_the_hosts_policy_goes(told: str, level: Level | None) -> None:
+    async with running() as plane:
+        await plane.connect(level=told, may_exec=True)
+        session = plane.fleet.session(A)
+        assert session is not None
+        assert (session.signs.level, session.signs.may_exec) == (level, True)
 
 
 async def test_a_lost_ledger_is_told_to_everybody_who_has_to_know(caplog: pytest.LogCaptureFixture) -> None:

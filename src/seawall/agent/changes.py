@@ -30,13 +30,14 @@ from seawall.agent.attempts import Attempts
 from seawall.agent.docker import Docker
 from seawall.agent.failure import DockerFailure
 from seawall.agent.intake import Intake, Order, forbidden, no_room
-from seawall.agent.job import Job, Phase
+from seawall.agent.job import Job, Phase, project_of
 from seawall.agent.ledger import Entry, Ledger, LedgerFailed, State
 from seawall.agent.operations.containers import grace_of
 from seawall.agent.operations.runner import Target
 from seawall.agent.operations.verification import Verifier
 from seawall.agent.outbox import Outbox
 from seawall.agent.outputs import Outputs
+from seawall.agent.projects import Projects
 from seawall.agent.verification import Case, Verification
 from seawall.clock import Clock
 from seawall.core.command import Outcome
@@ -74,7 +75,7 @@ class Changes:
         self._attempts = Attempts(clock, ledger, send, self._too_late, outputs)
         self._outbox = Outbox(ledger, clock, send)
         self._verification = Verification(docker, clock, ledger, verifiers, intake.policy)
-        self._names, self._ids = Turns(), Turns()
+        self._names, self._ids, self._projects = Turns(), Turns(), Projects()
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -233,7 +234,8 @@ class Changes:
         operation = self._intake.operation(entry.operation)
         arguments = unpack_map(entry.arguments)
         job = Job(Execute(entry.command_id, "", 0, entry.operation, arguments, 0.0, 0, entry.sequence))
-        job.turn = operation.turn(arguments) if operation is not None else None
+        if operation is not None:
+            job.turn, job.project = operation.turn(arguments), project_of(operation, arguments)
         timeout_seconds = operation.timeout_seconds if operation is not None else _TIMEOUT_SECONDS
         case = self._doubt(job, entry, None, timeout_seconds)
         self._jobs[job.command_id] = job
@@ -242,11 +244,10 @@ class Changes:
     # A command's way
 
     async def _work(self, job: Job, order: Order) -> None:
-        async with turn(self._names, job.turn):
+        looked = self._projects.container(job, partial(self._look, job, order), self._admission.free)
+        async with turn(self._names, job.turn), self._projects.whole(job.project):
             try:
-                job.slot = await self._admission.wait(job)
-                target = await self._resolve(job, order)
-                async with turn(self._ids, target.object_id if target is not None else None):
+                async with looked as target, turn(self._ids, target.object_id if target else None):
                     await self._conclude(job, await self._change(job, order, target))
             except DockerFailure as failure:
                 # Only a question was asked so far, so that a doubt is none.
@@ -266,10 +267,11 @@ class Changes:
     async def _recover(self, job: Job, case: Case) -> None:
         object_id = case.pre_image.get("id")
         turn_by_id = turn(self._ids, object_id if isinstance(object_id, str) else None)
-        async with turn(self._names, job.turn), turn_by_id:
+        async with turn(self._names, job.turn), self._projects.whole(job.project), turn_by_id:
             await self._conclude(job, await self._verification.decide(case))
 
-    async def _resolve(self, job: Job, order: Order) -> Target | None:
+    async def _look(self, job: Job, order: Order) -> Target | None:
+        job.slot = await self._admission.wait(job)
         if order.resolver is None:
             return None
         job.phase, job.begun_at = Phase.RESOLVING, self._clock.now()

@@ -14,7 +14,7 @@ from seawall.agent.verification import Case
 from seawall.clock import Timer
 from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
-from seawall.operations.operation import Lane
+from seawall.operations.operation import Lane, Operation
 from seawall.operations.registry import OPERATIONS
 from seawall.operations.secrets import hidden
 from seawall.wire.messages import Execute
@@ -52,7 +52,7 @@ class Job:
 
     `waiters` are the attempts that wait for it, oldest first; they are answered at `answer_at` at the latest.
     `begin_by` is when an effect may begin at the latest. `turn` is the key of what a change is about, as the
-    command spells it.
+    command spells it; `project` is the Compose project that it changes as a whole.
     """
 
     __slots__ = (
@@ -69,6 +69,7 @@ class Job:
         "order",
         "phase",
         "progress_at",
+        "project",
         "sequence",
         "slot",
         "task",
@@ -87,6 +88,7 @@ class Job:
         self.order = order
         self.urgent = order is not None and order.operation.lane is Lane.CONTROL
         self.turn = order.operation.turn(order.arguments) if order is not None else None
+        self.project = project_of(order.operation, order.arguments) if order is not None else None
         self.waiters: list[Waiter] = []
         self.phase = Phase.WAITING
         self.case: Case | None = None
@@ -176,3 +178,10 @@ class Job:
             f"{self.about} did not begin, because {reason}. Nothing was changed",
             circumstance=circumstance,
         )
+
+
+def project_of(operation: Operation, arguments: Mapping[str, object]) -> str | None:
+    """The Compose project that an operation changes as a whole."""
+    if operation.project is None or not operation.changes:
+        return None
+    return str(arguments.get(operation.project))

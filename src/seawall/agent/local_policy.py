@@ -8,26 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from enum import Enum
 
 from msgspec import Struct
 
+from seawall.operations.host_level import Level, lacks
 from seawall.operations.image_reference import DEFAULT_REGISTRY, InvalidReference, image_id, parse_reference
 from seawall.operations.operation import Operation
 
 FILE_NAME = "policy.toml"
 """Where it is written, beside the agent's identity."""
-
-
-class Level(Enum):
-    """What the controller may do here, each with what the levels before it permit."""
-
-    READ_ONLY = "read-only"
-    """Look at everything, change nothing."""
-    OPERATE = "operate"
-    """Start, stop and tune the containers that are there."""
-    MANAGE = "manage"
-    """Create, replace and remove whatever the rules permit."""
 
 
 class Rules(Struct, frozen=True):
@@ -81,22 +70,6 @@ UNRESTRICTED = LocalPolicy(Level.MANAGE, exec=True, rules=None)
 NETWORK_DRIVERS = ("", "default", "bridge", "overlay")
 """What networks may always be made of: nothing of the host's own network is in them."""
 
-_RANK = {Level.READ_ONLY: 0, Level.OPERATE: 1, Level.MANAGE: 2}
-_OPERATE = frozenset(
-    {
-        "container_start",
-        "container_stop",
-        "container_restart",
-        "container_kill",
-        "container_pause",
-        "container_unpause",
-        "container_rename",
-        "container_set_limits",
-        "compose_restart",
-    }
-)
-_EXEC = re.compile(r"(^|_)(exec|attach|copy_in)(_|$)")
-"""Whoever may put files or processes into a container does what its programs may."""
 _LOCAL_IMAGES = frozenset({"image_build", "image_load", "image_import", "image_tag", "container_commit"})
 _TMPFS_OPTION = re.compile(
     r"(size|nr_blocks|nr_inodes|mode|uid|gid)=[0-9]+[kmg%]?|ro|rw|no(exec|suid|dev|atime)", re.I
@@ -105,17 +78,9 @@ _TMPFS_OPTION = re.compile(
 
 def judge_operation(policy: LocalPolicy, operation: Operation) -> Refusal | None:
     """Whether an operation may run here at all."""
-    if _EXEC.search(operation.name):
-        return None if policy.exec else refusal(policy, "exec", f"{operation.name} needs exec = true")
-    if not operation.changes:
-        return None
-    needed = Level.OPERATE if operation.name in _OPERATE else Level.MANAGE
-    if _RANK[policy.level] < _RANK[needed]:
-        return refusal(
-            policy,
-            "level",
-            f'{operation.name} needs level = "{needed.value}", and it is "{policy.level.value}"',
-        )
+    lacking = lacks(operation, policy.level, may_exec=policy.exec)
+    if lacking is not None:
+        return refusal(policy, *lacking)
     if operation.name in _LOCAL_IMAGES and policy.rules is not None and not policy.rules.local_images:
         return refusal(policy, "rules.local_images", f"{operation.name} needs local_images = true")
     return None

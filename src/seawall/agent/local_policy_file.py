@@ -6,8 +6,9 @@ import os
 import stat
 from pathlib import Path
 
-from seawall.agent.local_policy import FILE_NAME, Level, LocalPolicy, Rules, normal_path
+from seawall.agent.local_policy import FILE_NAME, LocalPolicy, Rules, normal_path
 from seawall.files import write_whole
+from seawall.operations.host_level import Level
 from seawall.toml_document import InvalidToml, TomlDocument
 
 _MAX_BYTES = 256 * 1024

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from seawall.agent.local_policy import (
-    Level,
     LocalPolicy,
     Refusal,
     Rules,
@@ -21,6 +20,7 @@ from seawall.agent.local_policy import (
     path_permitted,
     refusal,
 )
+from seawall.operations.host_level import Level
 
 _NAMESPACES = {
     "networkmode": "network",

@@ -296,6 +296,8 @@ class AgentSession:
                 watermark=standing.watermark,
                 last_sequence=standing.last_sequence,
                 unacknowledged=standing.unacknowledged,
+                level=self._worker.policy.level.value,
+                may_exec=self._worker.policy.exec,
             )
         )
         return None

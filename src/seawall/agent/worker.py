@@ -80,6 +80,7 @@ class Worker:
         self._docker = docker
         self._clock = clock
         self._send = send
+        self.policy = policy
         self._intake = Intake(runners, operations, version, policy=policy, absent=absent)
         self._admission = Admission(limits if limits is not None else Limits())
         self._reads: dict[str, Job] = {}

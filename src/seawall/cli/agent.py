@@ -63,7 +63,8 @@ class Allowed(Enum):
 
 def policy_of(allow: Allowed | None, allow_exec: bool, images: list[str]) -> LocalPolicy | None:
     """The policy that these options ask for, None if they ask for none. Raises UsageProblem."""
-    from seawall.agent.local_policy import Level, LocalPolicy, Rules
+    from seawall.agent.local_policy import LocalPolicy, Rules
+    from seawall.operations.host_level import Level
 
     if images and allow is not Allowed.MANAGE:
         raise UsageProblem("--allow-image needs --allow manage: nothing is created at the other levels")

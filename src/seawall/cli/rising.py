@@ -11,13 +11,14 @@ from typing import Self
 from seawall.agent.app import agent_version
 from seawall.agent.identity import IDENTITY_FILE, AgentIdentity, IdentityError
 from seawall.agent.join import JoinError, join
-from seawall.agent.local_policy import FILE_NAME, Level, LocalPolicy, Rules
+from seawall.agent.local_policy import FILE_NAME, LocalPolicy, Rules
 from seawall.agent.local_policy_file import save_policy
 from seawall.cli.exits import CliProblem
 from seawall.client.client import Client
 from seawall.client.context import Connection, read_token_file
 from seawall.client.errors import ClientError, ContextError, Unreachable
 from seawall.clock import Clock, SystemClock
+from seawall.operations.host_level import Level
 
 _READY_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 0.1

@@ -19,6 +19,7 @@ from seawall.engine.fleet import Fleet
 from seawall.engine.notices import Bus, Notice
 from seawall.engine.records import AgentRecord, LedgerFacts, SessionGrant
 from seawall.engine.store import FleetStore, StoreFailed
+from seawall.operations.host_level import Level
 from seawall.wire.codec import BadFrame, decode_from_agent
 from seawall.wire.join import MAX_VERSION_LENGTH, validate_labels
 from seawall.wire.messages import PROTOCOL_MAX, PROTOCOL_MIN, Challenge, Hello, Welcome
@@ -294,6 +295,7 @@ class Handshakes(SessionSupport):
             raise NoSession("a newer session of this agent is open already", _REPLACED_RETRY_SECONDS)
         instance, heard_at = greeting.hello.instance, greeting.heard_at
         session = GatewaySession(record.agent_id, record.epoch, instance, socket, self)
+        session.signs.level, session.signs.may_exec = _level(greeting.hello), greeting.hello.may_exec
         socket.send(Welcome(record.epoch, self.heartbeat_seconds, grant.acknowledged_up_to, heard_at))
         self._newest[record.agent_id] = greeting.connected_at
         self.fleet.learn(record)
@@ -319,6 +321,14 @@ def _unrecorded(_: Action, __: str, ___: str) -> None:
     """Where there is no audit log."""
 
 
+def _level(hello: Hello) -> Level | None:
+    """None for an agent that tells none, or one that only a newer version knows: it decides alone then."""
+    try:
+        return Level(hello.level)
+    except ValueError:
+        return None
+
+
 def _check(hello: Hello) -> None:
     """What an agent says of itself has limits."""
     if not PROTOCOL_MIN <= hello.protocol <= PROTOCOL_MAX:
@@ -332,7 +342,14 @@ def _check(hello: Hello) -> None:
         raise NoSession(
             "this agent keeps no ledger of its commands; update it", _NOT_UNDERSTOOD_RETRY_SECONDS
         )
-    texts = [hello.hostname, hello.docker_version, hello.instance, hello.ledger_id, *hello.operations]
+    texts = [
+        hello.hostname,
+        hello.docker_version,
+        hello.instance,
+        hello.ledger_id,
+        hello.level,
+        *hello.operations,
+    ]
     numbers = (hello.ledger_epoch, hello.watermark, hello.last_sequence, hello.unacknowledged)
     if (
         len(hello.version) > MAX_VERSION_LENGTH

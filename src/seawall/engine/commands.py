@@ -26,6 +26,7 @@ from seawall.engine.records import AgentRecord, CommandRecord
 from seawall.engine.secrets import SecretLost, Vault, marked, opened, sealed
 from seawall.engine.settlement import apply_result
 from seawall.engine.store import IdempotencyConflict, RecordingStore
+from seawall.operations.host_level import lacks
 from seawall.operations.operation import InvalidArguments, Operation, check_arguments
 from seawall.operations.registry import OPERATIONS
 from seawall.operations.secrets import secrets_of
@@ -275,6 +276,9 @@ class Commands:
 
     def _refusal(self, record: CommandRecord, operation: Operation) -> Outcome | None:
         """Why nothing could be sent now, if so."""
+        forbidden = self._forbidden(record, operation)
+        if forbidden is not None:
+            return forbidden
         guard = self._guards.get(record.agent_id)
         if guard is not None:
             for change in guard.wake(self._clock.now()):
@@ -295,6 +299,22 @@ class Commands:
                 retry_after_seconds=_FULL_RETRY_AFTER_SECONDS,
             )
         return None
+
+    def _forbidden(self, record: CommandRecord, operation: Operation) -> Outcome | None:
+        """What the host would say of the whole operation, by what it has told of its policy; it judges all the rest."""
+        session = self._fleet.session(record.agent_id)
+        signs = session.signs if session is not None else None
+        if signs is None or signs.level is None:
+            return None
+        lacking = lacks(operation, signs.level, may_exec=signs.may_exec)
+        if lacking is None:
+            return None
+        rule, reason = lacking
+        return Outcome(
+            CommandErrorCode.PERMISSION_DENIED,
+            f"the policy of host {record.agent} forbids it ({rule}): {reason}. Nothing was sent; the host's owner "
+            "changes it in policy.toml in the agent's directory",
+        )
 
     def _turn_away(self, record: CommandRecord, refused: Outcome) -> None:
         """Make the record a REJECTED one; its key stays free for the caller's next try."""

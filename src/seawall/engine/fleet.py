@@ -19,6 +19,7 @@ from seawall.engine.drive import Slot
 from seawall.engine.ports import Subscriber
 from seawall.engine.records import AgentRecord
 from seawall.engine.secrets import SecretLost, Vault, opened
+from seawall.operations.host_level import Level
 from seawall.wire.messages import HostVitals, Origin
 
 _MOST_REGISTRIES, _LONGEST_NAME = 8, 255
@@ -34,7 +35,11 @@ class LedgerResult(Struct, frozen=True):
 
 
 class Signs(Struct):
-    """What the latest pong told of a host; None, or 0 bytes in all, is what isn't known."""
+    """What the hello and the latest pong told of a host; None, or 0 bytes in all, is what isn't known."""
+
+    level: Level | None = None
+    """How far the host's own policy lets the controller go, and in `may_exec` whether into containers."""
+    may_exec: bool = False
 
     docker: bool | None = None
     free_bytes: int = 0

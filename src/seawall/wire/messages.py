@@ -35,6 +35,7 @@ class Hello(Struct, frozen=True, tag="hello"):
     `operations` are the names that this agent performs, `instance` tells this process of the agent from all others.
     Of the ledger: its id, the newest epoch that it has seen, the sequence up to which it has forgotten what was
     acknowledged, the highest sequence that it has seen, and how many results wait for their acknowledgement.
+    `level` and `may_exec` are what the host's own policy says of whole operations; an agent of before tells no level.
     """
 
     agent_id: str
@@ -52,6 +53,8 @@ class Hello(Struct, frozen=True, tag="hello"):
     watermark: int = 0
     last_sequence: int = 0
     unacknowledged: int = 0
+    level: str = ""
+    may_exec: bool = False
 
 
 class Welcome(Struct, frozen=True, tag="welcome"):
