@@ -41,7 +41,7 @@ from seawall.agent.projects import Projects
 from seawall.agent.verification import Case, Verification
 from seawall.clock import Clock
 from seawall.core.command import Outcome
-from seawall.core.errors import Circumstance, CommandErrorCode, verdict
+from seawall.core.errors import CommandErrorCode, verdict
 from seawall.turns import Turns
 from seawall.wire.messages import Cancel, Execute, FromAgent
 
@@ -250,12 +250,7 @@ class Changes:
                 async with looked as target, turn(self._ids, target.object_id if target else None):
                     await self._conclude(job, await self._change(job, order, target))
             except DockerFailure as failure:
-                # Only a question was asked so far, so that a doubt is none.
-                doubt = verdict(failure.code, failure.circumstance).may_have_run
-                registry = failure.circumstance is Circumstance.REGISTRY_UNREACHABLE
-                where = failure.circumstance if registry else Circumstance.DOCKER_UNREACHABLE
-                outcome = job.unresolved(failure.message, where) if doubt else failed(failure)
-                await self._conclude(job, outcome)
+                await self._conclude(job, job.unanswered(failure))
             except LedgerFailed:
                 raise
             except Exception as error:  # a bug costs its command, not the agent

@@ -9,11 +9,13 @@ from enum import Enum
 from msgspec import Struct
 
 from seawall.agent.admission import Slot
+from seawall.agent.answers import failed
+from seawall.agent.failure import DockerFailure
 from seawall.agent.intake import Order
 from seawall.agent.verification import Case
 from seawall.clock import Timer
 from seawall.core.command import Outcome
-from seawall.core.errors import Circumstance, CommandErrorCode
+from seawall.core.errors import Circumstance, CommandErrorCode, verdict
 from seawall.operations.operation import Lane, Operation
 from seawall.operations.registry import OPERATIONS
 from seawall.operations.secrets import hidden
@@ -168,6 +170,14 @@ class Job:
                 Circumstance.REGISTRY_UNREACHABLE
             )  # Docker itself is pinged; what takes so long is behind it
         return Outcome(CommandErrorCode.TIMEOUT, text, circumstance=silent)
+
+    def unanswered(self, failure: DockerFailure) -> Outcome:
+        """The outcome when Docker did not say what it is about: only a question was asked, so that a doubt is none."""
+        if not verdict(failure.code, failure.circumstance).may_have_run:
+            return failed(failure)
+        if failure.circumstance is Circumstance.REGISTRY_UNREACHABLE:
+            return self.unresolved(failure.message, failure.circumstance)
+        return self.unresolved(failure.message)
 
     def unresolved(
         self, reason: str, circumstance: Circumstance = Circumstance.DOCKER_UNREACHABLE
