@@ -14,6 +14,7 @@ from pathlib import Path
 
 import uvloop
 
+from seawall.agent.answers import unpack_map
 from seawall.agent.docker import AioDocker, Docker, DockerAddressError, DockerFailure
 from seawall.agent.identity import AgentIdentity, IdentityError
 from seawall.agent.ledger import LEDGER_FILE, Ledger, LedgerDamaged, LedgerFailed
@@ -22,6 +23,7 @@ from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.local_policy_file import PolicyError, load_policy
 from seawall.agent.registries import reaches
 from seawall.agent.session import HostFacts
+from seawall.agent.spool import Spool
 from seawall.agent.worker import Worker
 from seawall.clock import Clock, SystemClock
 from seawall.operations import compose
@@ -37,6 +39,8 @@ _VERSION_SECONDS = 3.0
 _FAILED = 1
 COMPOSE_DIRECTORY = "compose"
 """Where the agent keeps what it needs of Compose projects, beside its ledger."""
+UPLOADS_DIRECTORY = "uploads"
+"""Where the agent keeps what is uploaded for commands, beside its ledger."""
 LEDGER_FAILED = 70
 """The exit code of an agent that can't write its ledger any more: whoever supervises it starts it again."""
 
@@ -91,7 +95,16 @@ async def run_agent(
         await docker.close()
         raise
     try:
-        await _serve(identity, ledger, docker, clock, simulated, on_connected, stop, broken, policy)
+        spool = Spool(directory / UPLOADS_DIRECTORY, clock)
+        for entry in ledger.unfinished():
+            spool.hold(str(unpack_map(entry.arguments).get("archive")), entry.command_id)
+        spool.start()
+        try:
+            await _serve(
+                identity, ledger, docker, clock, simulated, on_connected, stop, broken, policy, spool
+            )
+        finally:
+            spool.close()
     finally:
         await ledger.close()
         await docker.close()
@@ -107,6 +120,7 @@ async def _serve(
     stop: asyncio.Event | None,
     broken: asyncio.Future[LedgerFailed],
     policy: LocalPolicy,
+    spool: Spool,
 ) -> None:
     version = agent_version()
 
@@ -125,6 +139,7 @@ async def _serve(
         absent=() if docker.compose_absent is None else (compose.PROGRAM,),
         policy=policy,
         reach=reaches,
+        spool=spool,
     )
     running = asyncio.create_task(link.run(worker), name=f"agent {identity.name}")
     stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")

@@ -70,7 +70,7 @@ class Changes:
         self._admission = admission
         self._attempts = Attempts(clock, ledger, send, self._too_late)
         self._outbox = Outbox(ledger, clock, send)
-        self._verification = Verification(docker, clock, ledger, verifiers, intake.policy)
+        self._verification = Verification(docker, clock, ledger, verifiers, intake.policy, intake.spool)
         self._names, self._ids = Turns(), Turns()
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -334,6 +334,7 @@ class Changes:
                 waiter.correlation_id for waiter in job.waiters if waiter.epoch == self._attempts.epoch
             ]
             job.waiters.clear()
+            self._intake.over(job.command_id, job.arguments)
             self._forget(job)
             self._attempts.forget(job.command_id)
             self._outbox.answer(entry, outcome, waiting)

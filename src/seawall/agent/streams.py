@@ -20,6 +20,7 @@ from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy, judge_operatio
 from seawall.agent.operations.registry import STREAMERS
 from seawall.agent.operations.runner import Arguments, limited
 from seawall.agent.operations.streaming import Streamer
+from seawall.agent.spool import Spool
 from seawall.clock import Clock, Timer
 from seawall.core.errors import CommandErrorCode
 from seawall.operations.operation import InvalidArguments, Operation, StreamKind, check_arguments
@@ -57,12 +58,16 @@ class _Stream:
         arguments: Arguments,
         policy: LocalPolicy,
         owner: Streams,
+        *,
+        uploads: bool,
+        spool: Spool | None,
     ) -> None:
         self.stream_id = message.stream_id
         self.operation = message.operation
         self.docker = docker
         self.arguments = arguments
         self.policy = policy
+        self.spool = spool
         self.out = Outflow(min(max(message.window, 1), WINDOW_BYTES))
         self.end: StreamEnd | None = None
         self.attached = True
@@ -75,6 +80,8 @@ class _Stream:
         self._inflow = Inflow()
         self._given = asyncio.Event()
         self._read = 0
+        # Where an upload goes on isn't known before somebody has looked.
+        self._asks = not uploads
 
     @property
     def has_something_to_send(self) -> bool:
@@ -118,6 +125,11 @@ class _Stream:
         self._owner.say(StreamInputCredit(self.stream_id, self._read), self)
         return data
 
+    def begin_input(self, offset: int) -> None:
+        """See `StreamWork.begin_input`."""
+        self._read, self._asks = offset, True
+        self._ask_again()
+
     # What the reader does
 
     def resume(self, message: OpenStream) -> None:
@@ -125,10 +137,8 @@ class _Stream:
         self.out.rewind(message.offset)
         self.attached = True
         self._room.set()
-        # What came in and isn't read yet comes again: the reader keeps it until it has credit.
-        self._input.clear()
-        self._inflow = Inflow(self._read)
-        self._owner.say(StreamInputCredit(self.stream_id, self._read, again=True), self)
+        if self._asks:
+            self._ask_again()
 
     def credit(self, up_to: int) -> None:
         """The reader holds everything up to here. Raises OffsetError."""
@@ -144,6 +154,12 @@ class _Stream:
             raise OffsetError(f"more than {WINDOW_BYTES} bytes of input came before they were asked for")
         self._input.append(fresh)
         self._given.set()
+
+    def _ask_again(self) -> None:
+        # What came in and isn't read yet comes again: the reader has it until there is credit for it.
+        self._input.clear()
+        self._inflow = Inflow(self._read)
+        self._owner.say(StreamInputCredit(self.stream_id, self._read, again=True), self)
 
 
 class _Refused(Exception):
@@ -172,6 +188,7 @@ class Streams:
         operations: Mapping[str, Operation] = OPERATIONS,
         policy: LocalPolicy = UNRESTRICTED,
         most: int = MOST_STREAMS,
+        spool: Spool | None = None,
     ) -> None:
         self._docker = docker
         self._clock = clock
@@ -181,6 +198,7 @@ class Streams:
         self._operations = operations
         self._most = most
         self._policy = policy
+        self._spool = spool
         self._streams: dict[str, _Stream] = {}
         # In the order of their turns.
         self._ready: OrderedDict[str, _Stream] = OrderedDict()
@@ -307,7 +325,10 @@ class Streams:
             arguments = check_arguments(operation, message.arguments, stream=True)
         except InvalidArguments as error:
             raise _Refused(CommandErrorCode.INVALID_ARGUMENT, str(error)) from error
-        stream = _Stream(message, self._docker, arguments, self._policy, self)
+        uploads = operation.stream is StreamKind.UPLOAD
+        stream = _Stream(
+            message, self._docker, arguments, self._policy, self, uploads=uploads, spool=self._spool
+        )
         self._streams[stream.stream_id] = stream
         stream.task = asyncio.create_task(
             self._work(stream, streamer), name=f"stream {message.operation} {message.stream_id}"

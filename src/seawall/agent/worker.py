@@ -20,6 +20,7 @@ from seawall.agent.operations.registry import RUNNERS, VERIFIERS
 from seawall.agent.operations.runner import Execution, ResponseTooLarge, Runner
 from seawall.agent.operations.verification import Verifier
 from seawall.agent.registries import Reach, Registries
+from seawall.agent.spool import Spool
 from seawall.agent.streams import Streams
 from seawall.clock import Clock
 from seawall.core.command import Outcome
@@ -51,7 +52,7 @@ class Worker:
     It takes up at once what the ledger says was under way when the last process ended. `send` raises TypeError,
     ValueError, OverflowError or RecursionError for what no frame can carry. `disk_space` gives the free bytes and all
     bytes of the disk that matters, `policy` is the host's own, `absent` has what operations need and it hasn't got;
-    `reach` says whether a registry answers, None asks none.
+    `reach` says whether a registry answers, None asks none; `spool` has what is uploaded, None takes no uploads.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Worker:
         policy: LocalPolicy = UNRESTRICTED,
         absent: Collection[str] = (),
         reach: Reach | None = None,
+        spool: Spool | None = None,
     ) -> None:
         self.ledger = ledger
         self._disk_space = disk_space
@@ -77,13 +79,15 @@ class Worker:
         self._docker = docker
         self._clock = clock
         self._send = send
-        self._intake = Intake(runners, operations, version, policy=policy, absent=absent)
+        self._intake = Intake(runners, operations, version, policy=policy, absent=absent, spool=spool)
         self._admission = Admission(limits if limits is not None else Limits())
         self._reads: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pings = 0
         self._closing = False
-        self.streams = Streams(docker, clock, send, version=version, operations=operations, policy=policy)
+        self.streams = Streams(
+            docker, clock, send, version=version, operations=operations, policy=policy, spool=spool
+        )
         self._changes = Changes(docker, clock, ledger, send, self._intake, self._admission, verifiers)
 
     @property

@@ -20,6 +20,7 @@ class Progress:
         self._started = 0
         self._finished = 0
         self._of = ""
+        self._output = 0
         self.last_error = ""
         """The error that was told last."""
 
@@ -49,10 +50,19 @@ class Progress:
                 end = f", until {until}" if until else ""
                 return [f"the host isn't connected: waiting for it{end}"]
             case "progress":
-                text = content.get("text")
-                return [safe(text)] if isinstance(text, str) else []
+                return self._progress(content)
             case _:
                 return []
+
+    def _progress(self, content: dict[str, object]) -> list[str]:
+        """The text; of output the lines that haven't been told yet, as far as they are known."""
+        text, detail = content.get("text"), content.get("detail")
+        output = detail.get("output") if isinstance(detail, dict) else None
+        if not isinstance(detail, dict) or not isinstance(output, list):
+            return [safe(text)] if isinstance(text, str) else []
+        new, self._output = _number(detail, "lines") - self._output, _number(detail, "lines")
+        missed = [f"({new - len(output)} lines are left out)"] if new > len(output) else []
+        return [*missed, *(safe(str(line)) for line in output[-new:] if new > 0)]
 
     def _record(self, content: dict[str, object]) -> list[str]:
         try:
