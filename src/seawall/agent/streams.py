@@ -203,8 +203,8 @@ class Streams:
         # In the order of their turns.
         self._ready: OrderedDict[str, _Stream] = OrderedDict()
         self._wake: Callable[[], object] | None = None
-        self.credited = 0
-        """How many times readers have taken more of their streams."""
+        self.moves = 0
+        """How many times readers have taken more of their streams, or sent more."""
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -250,9 +250,10 @@ class Streams:
             return  # it has ended, or was given up; its reader learns of it in its own way
         match message:
             case StreamCredit():
-                self.credited += 1
+                self.moves += 1
                 self._obey(stream, lambda: stream.credit(message.up_to))
             case StreamInput():
+                self.moves += 1
                 self._obey(stream, lambda: stream.give(message))
             case CloseStream():
                 self._drop(stream)

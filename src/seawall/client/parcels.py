@@ -12,7 +12,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -55,16 +55,19 @@ def packed(kind: Upload, source: str, *, dockerfile: str = "Dockerfile") -> Iter
 
     A source of FILES that ends with "/." means what is in the directory, not the directory itself.
     """
-    try:
-        if kind is Upload.IMAGES and source != STDIN:
-            yield _measured(Path(source))
-            return
-        with tempfile.NamedTemporaryFile(prefix="seawall-") as file:
-            _fill(file, kind, source, dockerfile)
-            file.flush()
-            yield _measured(Path(file.name), f"what was made of {source}")
-    except OSError as error:
-        raise SourceRefused(f"{error.filename or source} can't be read: {error.strerror or error}") from error
+    with ExitStack() as stack:
+        try:
+            if kind is Upload.IMAGES and source != STDIN:
+                parcel = _measured(Path(source))
+            else:
+                file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="seawall-"))
+                _fill(file, kind, source, dockerfile)
+                file.flush()
+                parcel = _measured(Path(file.name), f"what was made of {source}")
+        except OSError as error:
+            text = f"{error.filename or source} can't be read: {error.strerror or error}"
+            raise SourceRefused(text) from error
+        yield parcel
 
 
 def _fill(file: IO[bytes], kind: Upload, source: str, dockerfile: str) -> None:
@@ -143,7 +146,15 @@ class Ignored:
 
     def is_ignored(self, name: str) -> bool:
         """Whether a path, named from the directory on, is kept out."""
-        return name not in self._always and self._spec.match_file(name)
+        if name in self._always:
+            return False
+        ignored, parts = False, name.split("/")
+        # As Docker has it: whatever keeps out a directory keeps out what is in it.
+        paths = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
+        for pattern in self._spec.patterns:
+            if pattern.include is not None and any(pattern.match_file(path) for path in paths):
+                ignored = pattern.include
+        return ignored
 
     def has_exceptions_below(self, name: str) -> bool:
         """Whether something in a directory that is kept out may be none of it."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from contextlib import suppress
 from struct import Struct as Layout
 from struct import error as LayoutError  # noqa: N812 - an exception's name is one of a class
 from urllib.parse import urlsplit
@@ -203,7 +204,8 @@ async def _serve(socket: WebSocket, relay: Relay, generation: int, services: Ser
         if error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
             raise error
     if socket.application_state.name == "CONNECTED" and socket.client_state.name == "CONNECTED":
-        await socket.close(_GOING_AWAY if services.stopping.is_set() else _NORMAL)
+        with suppress(WebSocketDisconnect):  # a reader whose link broke hears nothing of it
+            await socket.close(_GOING_AWAY if services.stopping.is_set() else _NORMAL)
 
 
 async def _listen(socket: WebSocket, relay: Relay, generation: int, streams: Streams) -> None:
