@@ -14,7 +14,6 @@ from pathlib import Path
 
 import uvloop
 
-from seawall.agent.answers import unpack_map
 from seawall.agent.docker import AioDocker, Docker, DockerAddressError, DockerFailure
 from seawall.agent.identity import AgentIdentity, IdentityError
 from seawall.agent.ledger import LEDGER_FILE, Ledger, LedgerDamaged, LedgerFailed
@@ -96,8 +95,6 @@ async def run_agent(
         raise
     try:
         spool = Spool(directory / UPLOADS_DIRECTORY, clock)
-        for entry in ledger.unfinished():
-            spool.hold(str(unpack_map(entry.arguments).get("archive")), entry.command_id)
         spool.start()
         try:
             await _serve(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 
 from seawall.agent.admission import Admission
 from seawall.agent.admission import Limits as Limits
-from seawall.agent.answers import UNENCODABLE, bug, completed, described, failed, not_begun
+from seawall.agent.answers import UNENCODABLE, bug, completed, described, failed, not_begun, unpack_map
 from seawall.agent.changes import Changes
 from seawall.agent.docker import Docker
 from seawall.agent.failure import DockerFailure
@@ -88,6 +88,9 @@ class Worker:
         self.streams = Streams(
             docker, clock, send, version=version, operations=operations, policy=policy, spool=spool
         )
+        if spool is not None:
+            for entry in ledger.unfinished():
+                spool.hold(str(unpack_map(entry.arguments).get("archive")), entry.command_id)
         self._changes = Changes(docker, clock, ledger, send, self._intake, self._admission, verifiers)
 
     @property
