@@ -19,9 +19,9 @@ from seawall.cli.fanout import Manner, Plan, Work, choose, perform
 from seawall.cli.json_lines import JsonReporter
 from seawall.cli.live import ManyHostsReporter, OneHostReporter
 from seawall.cli.output import console, say, tell
+from seawall.cli.packing import made
 from seawall.cli.prune import planned
 from seawall.cli.reporters import Ending, LineReporter, Reporter
-from seawall.cli.sending import made
 from seawall.client.models import Agent
 from seawall.client.selector import Selector, SelectorProblem, parse_selector
 from seawall.clock import SystemClock

@@ -1,38 +1,21 @@
-"""Archives on their way from here to hosts: made once, sent to each host before its command."""
+"""Archives on their way from here to a host, before its command."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from seawall.cli.exits import FAILED, UsageProblem, code_of_error
+from seawall.cli.exits import FAILED, code_of_error
 from seawall.cli.gauge import in_megabytes
 from seawall.cli.reporters import Ending, Reporter
 from seawall.client.errors import ClientError, StreamFailed, Unreachable
 from seawall.client.events import Event
 from seawall.client.models import Agent
-from seawall.client.parcels import Parcel, SourceRefused, packed
-from seawall.operations.operation import Upload
+from seawall.client.parcels import Parcel
 
 if TYPE_CHECKING:
-    from seawall.cli.fanout import Work
     from seawall.client.client import Client
 
 _TOLD_PERCENT = 5
-
-
-@contextmanager
-def made(kind: Upload, source: str, work: Work) -> Iterator[Work]:
-    """The work with the archive that it sends. Raises UsageProblem."""
-    dockerfile = str(work.arguments.get("dockerfile") or "Dockerfile")
-    try:
-        with packed(kind, source, dockerfile=dockerfile) as parcel:
-            yield replace(work, parcel=parcel, arguments={**work.arguments, **parcel.arguments})
-    except SourceRefused as error:
-        raise UsageProblem(str(error)) from error
 
 
 async def send(
