@@ -19,8 +19,9 @@ from seawall.cli.arguments import of_command
 from seawall.cli.command import SUMMARY
 from seawall.cli.main import app
 from seawall.cli.nouns import NOUNS
-from seawall.operations.operation import Argument, Operation
+from seawall.operations.operation import Argument, Operation, StreamKind, Upload
 from seawall.operations.registry import OPERATIONS
+from seawall.operations.uploads import ARCHIVE_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENT = "src/seawall/client"
@@ -36,6 +37,11 @@ PLURALS = {
 _SUMMARIES = {**NOUNS, "command": SUMMARY}
 _NOTE = "Made from `operations/{file}.py` by `make generate`: change it there."
 _WIDTH = 110
+_SOURCES = {
+    Upload.FILES: "the file or directory, named as it will be there; a directory's content if it ends with '/.'",
+    Upload.IMAGES: "the archive's file",
+    Upload.CONTEXT: "the directory of the context; what its .dockerignore names is left out",
+}
 
 
 def main() -> int:
@@ -73,7 +79,9 @@ def _module(noun: str, plural: str, *, asynchronous: bool) -> str:
     own_operations = [each for each in OPERATIONS.values() if each.noun == noun and each.supported]
     commands = [_method(each, asynchronous=asynchronous) for each in own_operations if each.command]
     streams = [
-        _stream_method(each, asynchronous=asynchronous) for each in own_operations if each.stream is not None
+        _stream_method(each, asynchronous=asynchronous)
+        for each in own_operations
+        if each.stream not in (None, StreamKind.UPLOAD)
     ]
     methods = [*commands, *streams]
     body = "\n".join(methods)
@@ -86,6 +94,8 @@ def _module(noun: str, plural: str, *, asynchronous: bool) -> str:
             "from seawall.client.delivery import Delivery, On",
             "from seawall.client.results import Results",
         ]
+    if any(each.upload is not None for each in own_operations):
+        own.append("from seawall.client.parcels import Source")
     if streams and asynchronous:
         own.append("from seawall.client.streams import Stream")
     elif streams:
@@ -108,21 +118,28 @@ class {name}(Group):
 
 
 def _method(operation: Operation, *, asynchronous: bool) -> str:
-    arguments = of_command(operation)
+    sends = operation.upload is not None
+    # What names the archive is found out when it is made.
+    arguments = [each for each in of_command(operation) if not (sends and each.name in ARCHIVE_NAMES)]
     leading, named = _ordered(arguments)
     signature = [
         "self",
         *(_parameter(each) for each in leading),
+        *(["source: Source"] if sends else []),
         "*",
         *(_parameter(each) for each in named if each.required),
         "on: On = None",
         *(_parameter(each) for each in named if not each.required),
         "**delivery: Unpack[Delivery]",
     ]
-    call = f'self._perform("{operation.name}", on, {_given(arguments)}, delivery)'
+    given = f"on, {_given(arguments)}, delivery"
+    call = f'self._perform("{operation.name}", {given})'
+    more: list[str] = []
+    if operation.upload is not None:
+        call, more = f'self._send("{operation.name}", source, {given})', [_SOURCES[operation.upload]]
     return (
         f"    {'async ' if asynchronous else ''}def {_identifier(operation.verb)}({', '.join(signature)}) -> Results:\n"
-        f"{_docstring(operation.summary, [*leading, *named])}"
+        f"{_docstring(operation.summary, [*leading, *named], more)}"
         f"        return {'await ' if asynchronous else ''}{call}\n"
     )
 
@@ -159,8 +176,9 @@ def _given(arguments: Iterable[Argument]) -> str:
     )
 
 
-def _docstring(summary: str, arguments: Iterable[Argument]) -> str:
+def _docstring(summary: str, arguments: Iterable[Argument], more: Iterable[str] = ()) -> str:
     paragraphs = [summary, *(f"- `{_identifier(each.name)}`: {each.summary}" for each in arguments)]
+    paragraphs += [f"- `source`: {text}" for text in more]
     first, *rest = (_wrapped(text) for text in paragraphs)
     if not rest:
         return f'        """{first.strip()}"""\n'

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from seawall.agent.ledger import State
 from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.operations.registry import RUNNERS, VERIFIERS
 from seawall.agent.operations.runner import Execution, Runner
 from seawall.agent.operations.verification import Verifier
+from seawall.agent.spool import Spool
 from seawall.agent.worker import Limits, Worker
 from seawall.operations.registry import OPERATIONS
 from seawall.testing.clock import FakeClock
@@ -28,8 +30,10 @@ class Bench:
         runners: Mapping[str, Runner] | None = None,
         verifiers: Mapping[str, Verifier] | None = None,
         policy: LocalPolicy = UNRESTRICTED,
+        uploads: Path | None = None,
     ) -> None:
         self.policy = policy
+        self.uploads = uploads
         self.clock = FakeClock()
         self.docker = FakeDocker(self.clock)
         self.disk = MemoryDisk()
@@ -54,6 +58,7 @@ class Bench:
             runners=self.runners,
             verifiers=self.verifiers,
             policy=self.policy,
+            spool=Spool(self.uploads, self.clock) if self.uploads is not None else None,
         )
         return self.worker
 

@@ -12,6 +12,7 @@ from seawall.client.errors import ClientError, ContextError, Unreachable
 from seawall.client.results import CommandsFailed
 from seawall.client.selector import SelectorProblem
 from seawall.core.command import CommandState
+from seawall.operations.operation import StreamKind
 from seawall.operations.registry import OPERATIONS
 from tests.cli.controller_double import TOKEN, ControllerDouble
 
@@ -209,10 +210,12 @@ async def test_every_supported_operation_is_a_method_of_both_with_its_arguments(
         if operation.supported:
             noun = operation.noun.capitalize() + ("" if operation.noun in ("system", "compose") else "s")
             own = {argument.name for argument in operation.arguments if not argument.streamed}
+            if operation.upload is not None:
+                own = own - {"archive", "size"} | {"source"}
             for kind in (noun, f"Sync{noun}"):
                 if operation.command:
                     declared[kind, operation.verb] = own | {"on", "delivery"}
-                if operation.stream is not None:
+                if operation.stream not in (None, StreamKind.UPLOAD):
                     every = {argument.name for argument in operation.arguments}
                     declared[kind, f"stream_{operation.verb}"] = every | {"on"}
     assert found == declared

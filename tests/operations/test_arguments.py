@@ -13,6 +13,7 @@ from seawall.operations.operation import (
     Lane,
     Operation,
     Role,
+    StreamKind,
     check_arguments,
 )
 from seawall.operations.registry import OPERATIONS, by_name
@@ -146,14 +147,17 @@ def test_junk_is_refused_as_invalid_arguments_and_never_otherwise(
 def test_a_declaration_keeps_to_the_rules(operation: Operation) -> None:
     assert operation.summary.endswith(".")
     assert operation.timeout_seconds > 0
-    assert operation.role is (Role.OPERATOR if operation.changes else Role.VIEWER)
+    for_operators = operation.changes or operation.stream is StreamKind.UPLOAD
+    assert operation.role is (Role.OPERATOR if for_operators else Role.VIEWER)
     assert len({argument.name for argument in operation.arguments}) == len(operation.arguments)
     for argument in operation.arguments:
         assert argument.kind in (str, int, float, bool, list, dict)
         assert not (argument.required and argument.default is not None)
         if argument.default is not None:
-            some: dict[type, object] = {list: ["web"], dict: {"web": "web"}}
+            some: dict[type, object] = {list: ["web"], dict: {"web": "web"}, int: 1}
             required = {a.name: some.get(a.kind, "web") for a in operation.arguments if a.required}
+            if operation.upload is not None:
+                required["archive"] = "a" * 64
             given = {**required, argument.name: argument.default}
             assert check_arguments(operation, given, stream=argument.streamed)
 

@@ -65,10 +65,12 @@ class Plane:
         self._spawn("controller", "controller", "--data", str(self.data), *addresses)
         until("the controller is ready", self._answers)
 
-    def start_agent(self, docker: str, host: str = "local", images: Sequence[str] = ("*",)) -> None:
+    def start_agent(
+        self, docker: str, host: str = "local", images: Sequence[str] = ("*",), allow: Sequence[str] = ()
+    ) -> None:
         """Start the agent of a host, which joins the first time; return once it is connected.
 
-        Containers may be made there of `images` only.
+        Containers may be made there of `images` only; `allow` has more flags of the join.
         """
         name = "agent" if host == "local" else host
         directory = self.directory / name
@@ -79,6 +81,7 @@ class Plane:
                 *("agent", "join", f"https://127.0.0.1:{self.agents_port}", "--name", host),
                 *("--token", json.loads(body)["token"], "--data", str(directory), "--allow", "manage"),
                 *(word for image in images for word in ("--allow-image", image)),
+                *allow,
             )
             assert joined.returncode == 0, joined.stderr
         self._spawn(name, "agent", "run", "--data", str(directory), "--docker", docker)

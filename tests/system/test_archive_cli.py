@@ -35,3 +35,46 @@ def test_images_are_saved_whole_or_not_at_all(plane: Plane, tmp_path: Path) -> N
     assert nobody.returncode == 1
     assert "seawall image list" in nobody.stderr
     assert [each.name for each in tmp_path.glob("*.tar*")] == ["busybox.tar"]
+
+
+def test_images_are_loaded_and_built_and_files_copied_into_a_container(
+    docker_engine: Engine, plane: Plane, tmp_path: Path
+) -> None:
+    target = tmp_path / "busybox.tar"
+    assert plane.cli("image", "save", IMAGE, "-o", str(target), "--on", "local").returncode == 0
+    loaded = plane.record("image", "load", "--input", str(target), "--on", "local")
+    assert loaded["state"] == "SUCCEEDED"
+    assert loaded["response"]["images"][0]["tags"] == [IMAGE]
+    assert loaded["response"]["images"][0]["held_before"] is True
+
+    context = tmp_path / "context"
+    (context / "secret").mkdir(parents=True)
+    (context / "secret" / "key").write_text("hidden")
+    (context / "kept").write_text("kept\n")
+    (context / ".dockerignore").write_text("secret\n")
+    steps = (f"FROM {IMAGE}", "ARG WORD", "COPY . /context", "RUN ls /context && echo $WORD > /word")
+    (context / "Dockerfile").write_text("\n".join(steps))
+    words = ("image", "build", str(context), "--tag", "app:1", "--network", "none", "--on", "local")
+    built = plane.cli(*words, "--build-arg", "WORD=correct-horse", timeout_seconds=120)
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "Step 1/" in built.stdout
+    assert "correct-horse" not in built.stdout + built.stderr
+    (context / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo before; false")
+    failed = plane.cli(*words, timeout_seconds=120)
+    assert failed.returncode == 1
+    assert "before" in failed.stdout + failed.stderr
+
+    run = plane.cli("container", "run", "app:1", "sleep", "600", "--name", "web", "--on", "local")
+    assert run.returncode == 0, run.stderr
+    copied = plane.cli("container", "cp", str(context), "web:/tmp", "--on", "local")
+    assert copied.returncode == 0, copied.stderr
+    shown = plane.cli(
+        *("container", "exec", "web", "--on", "local", "--"),
+        *("sh", "-c", "cat /word /tmp/context/kept; ls -a /context"),
+    )
+    assert shown.stdout == "correct-horse\nkept\n.\n..\n.dockerignore\nDockerfile\nkept\n"
+    nowhere = plane.cli("container", "copy-in", "web", "/nowhere", str(context), "--on", "local")
+    assert nowhere.returncode == 1
+    assert "/nowhere" in nowhere.stderr + nowhere.stdout
+    (spool,) = plane.data.glob("**/uploads")
+    assert (spool.stat().st_mode & 0o777, list(spool.iterdir())) == (0o700, [])

@@ -22,6 +22,7 @@ from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.local_policy_file import PolicyError, load_policy
 from seawall.agent.registries import reaches
 from seawall.agent.session import HostFacts
+from seawall.agent.spool import Spool
 from seawall.agent.worker import Worker
 from seawall.clock import Clock, SystemClock
 from seawall.operations import compose
@@ -37,6 +38,8 @@ _VERSION_SECONDS = 3.0
 _FAILED = 1
 COMPOSE_DIRECTORY = "compose"
 """Where the agent keeps what it needs of Compose projects, beside its ledger."""
+UPLOADS_DIRECTORY = "uploads"
+"""Where the agent keeps what is uploaded for commands, beside its ledger."""
 LEDGER_FAILED = 70
 """The exit code of an agent that can't write its ledger any more: whoever supervises it starts it again."""
 
@@ -92,9 +95,24 @@ async def run_agent(
         await docker.close()
         raise
     try:
-        await _serve(
-            identity, directory, ledger, docker, clock, simulated, on_connected, stop, broken, policy
-        )
+        spool = Spool(directory / UPLOADS_DIRECTORY, clock)
+        spool.start()
+        try:
+            await _serve(
+                identity=identity,
+                directory=directory,
+                ledger=ledger,
+                docker=docker,
+                clock=clock,
+                simulated=simulated,
+                on_connected=on_connected,
+                stop=stop,
+                broken=broken,
+                policy=policy,
+                spool=spool,
+            )
+        finally:
+            spool.close()
     finally:
         await ledger.close()
         await docker.close()
@@ -111,6 +129,7 @@ async def _serve(
     stop: asyncio.Event | None,
     broken: asyncio.Future[LedgerFailed],
     policy: LocalPolicy,
+    spool: Spool,
 ) -> None:
     version = agent_version()
 
@@ -130,6 +149,7 @@ async def _serve(
         policy=policy,
         reach=reaches,
         directory=directory,
+        spool=spool,
     )
     running = asyncio.create_task(link.run(worker), name=f"agent {identity.name}")
     stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")

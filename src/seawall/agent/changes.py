@@ -74,7 +74,7 @@ class Changes:
         self._outputs = outputs
         self._attempts = Attempts(clock, ledger, send, self._too_late, outputs)
         self._outbox = Outbox(ledger, clock, send)
-        self._verification = Verification(docker, clock, ledger, verifiers, intake.policy)
+        self._verification = Verification(docker, clock, ledger, verifiers, intake.policy, intake.spool)
         self._names, self._ids, self._projects = Turns(), Turns(), Projects()
         self._jobs: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -334,6 +334,7 @@ class Changes:
                 waiter.correlation_id for waiter in job.waiters if waiter.epoch == self._attempts.epoch
             ]
             job.waiters.clear()
+            self._intake.over(job.command_id, job.arguments)
             self._forget(job)
             self._attempts.forget(job.command_id)
             self._outputs.end(job.command_id)

@@ -10,6 +10,7 @@ from seawall.agent.ledger import Ledger, State
 from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy, judge_operation
 from seawall.agent.operations.registry import RESOLVERS
 from seawall.agent.operations.runner import Resolver, Runner
+from seawall.agent.spool import Spool
 from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.operations.operation import InvalidArguments, Operation, check_arguments
@@ -36,9 +37,11 @@ class Intake:
         resolvers: Mapping[str, Resolver] = RESOLVERS,
         policy: LocalPolicy = UNRESTRICTED,
         absent: Collection[str] = (),
+        spool: Spool | None = None,
     ) -> None:
         """`policy` is the host's own; `absent` has what operations need (`Operation.needs`) and it hasn't got."""
         self.policy = policy
+        self.spool = spool
         self._runners = runners
         self._operations = operations
         self._version = version
@@ -60,6 +63,12 @@ class Intake:
     def operation(self, name: str) -> Operation | None:
         """The declaration of an operation, if there is one."""
         return self._operations.get(name)
+
+    def over(self, command_id: str, arguments: Mapping[str, object]) -> None:
+        """A command is over for good: what was uploaded for it goes."""
+        archive = arguments.get("archive")
+        if self.spool is not None and isinstance(archive, str):
+            self.spool.over(archive, command_id)
 
     def check(self, message: Execute) -> Order | Outcome:
         """What is to be done, or why it never will be."""

@@ -121,7 +121,7 @@ class AgentLink:
 
     async def _one_session(self, worker: Worker) -> tuple[End, float | None]:
         """Dial and speak until it is over: why it is, and how long the session was open, None if it never was."""
-        credited = worker.streams.credited
+        moves = worker.streams.moves
         facts = await self._describe()
         socket = await self._dial()
         if isinstance(socket, End):
@@ -136,7 +136,7 @@ class AgentLink:
             self._session = None
             session.opened.cancel()
             await socket.close()
-        if worker.streams.credited > credited:
+        if worker.streams.moves > moves:
             # It was of use, and somebody waits for the next.
             return end, HEALTHY_SECONDS
         return end, self._clock.now() - opened_at if session.epoch is not None else None

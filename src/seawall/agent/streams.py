@@ -21,6 +21,7 @@ from seawall.agent.operations.registry import STREAMERS
 from seawall.agent.operations.runner import Arguments, limited
 from seawall.agent.operations.streaming import Streamer
 from seawall.agent.outputs import Outputs
+from seawall.agent.spool import Spool
 from seawall.clock import Clock, Timer
 from seawall.core.errors import CommandErrorCode
 from seawall.operations.operation import InvalidArguments, Operation, StreamKind, check_arguments
@@ -51,21 +52,12 @@ _logger = logging.getLogger("seawall.agent.streams")
 class _Stream:
     """One stream and its work; `StreamWork` for the streamer."""
 
-    def __init__(
-        self,
-        message: OpenStream,
-        docker: Docker,
-        arguments: Arguments,
-        policy: LocalPolicy,
-        outputs: Outputs,
-        owner: Streams,
-    ) -> None:
+    def __init__(self, message: OpenStream, arguments: Arguments, owner: Streams, *, uploads: bool) -> None:
         self.stream_id = message.stream_id
         self.operation = message.operation
-        self.docker = docker
         self.arguments = arguments
-        self.policy = policy
-        self.outputs = outputs
+        self.docker, self.policy = owner.docker, owner.policy
+        self.outputs, self.spool = owner.outputs, owner.spool
         self.out = Outflow(min(max(message.window, 1), WINDOW_BYTES))
         self.end: StreamEnd | None = None
         self.attached = True
@@ -78,6 +70,8 @@ class _Stream:
         self._inflow = Inflow()
         self._given = asyncio.Event()
         self._read = 0
+        # Where an upload goes on isn't known before somebody has looked.
+        self._asks = not uploads
 
     @property
     def has_something_to_send(self) -> bool:
@@ -136,6 +130,11 @@ class _Stream:
         self._owner.say(StreamInputCredit(self.stream_id, self._read), self)
         return data
 
+    def begin_input(self, offset: int) -> None:
+        """See `StreamWork.begin_input`."""
+        self._read, self._asks = offset, True
+        self._ask_again()
+
     # What the reader does
 
     def resume(self, message: OpenStream) -> None:
@@ -143,10 +142,8 @@ class _Stream:
         self.out.rewind(message.offset)
         self.attached = True
         self._room.set()
-        # What came in and isn't read yet comes again: the reader keeps it until it has credit.
-        self._input.clear()
-        self._inflow = Inflow(self._read)
-        self._owner.say(StreamInputCredit(self.stream_id, self._read, again=True), self)
+        if self._asks:
+            self._ask_again()
 
     def credit(self, up_to: int) -> None:
         """The reader holds everything up to here. Raises OffsetError."""
@@ -162,6 +159,12 @@ class _Stream:
             raise OffsetError(f"more than {WINDOW_BYTES} bytes of input came before they were asked for")
         self._input.append(fresh)
         self._given.set()
+
+    def _ask_again(self) -> None:
+        # What came in and isn't read yet comes again: the reader has it until there is credit for it.
+        self._input.clear()
+        self._inflow = Inflow(self._read)
+        self._owner.say(StreamInputCredit(self.stream_id, self._read, again=True), self)
 
 
 class _Refused(Exception):
@@ -191,22 +194,24 @@ class Streams:
         policy: LocalPolicy = UNRESTRICTED,
         most: int = MOST_STREAMS,
         outputs: Outputs | None = None,
+        spool: Spool | None = None,
     ) -> None:
-        self._docker = docker
+        self.docker = docker
         self.clock = clock
         self._send = send
         self._version = version
         self._streamers = streamers
         self._operations = operations
         self._most = most
-        self._policy = policy
-        self._outputs = outputs if outputs is not None else Outputs(clock, lambda _: False)
+        self.policy = policy
+        self.outputs = outputs if outputs is not None else Outputs(clock, lambda _: False)
+        self.spool = spool
         self._streams: dict[str, _Stream] = {}
         # In the order of their turns.
         self._ready: OrderedDict[str, _Stream] = OrderedDict()
         self._wake: Callable[[], object] | None = None
-        self.credited = 0
-        """How many times readers have taken more of their streams: by their credit, or the offset they resume at."""
+        self.moves = 0
+        """How many times readers have taken more of their streams, by their credit or where they resume, or sent more."""
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -252,9 +257,10 @@ class Streams:
             return  # it has ended, or was given up; its reader learns of it in its own way
         match message:
             case StreamCredit():
-                self.credited += 1
+                self.moves += 1
                 self._obey(stream, lambda: stream.credit(message.up_to))
             case StreamInput():
+                self.moves += 1
                 self._obey(stream, lambda: stream.give(message))
             case CloseStream():
                 self._drop(stream)
@@ -273,7 +279,7 @@ class Streams:
         try:
             held = stream.out.start
             stream.resume(message)
-            self.credited += stream.out.start > held
+            self.moves += stream.out.start > held
         except OffsetError as error:
             self._drop(stream)
             self._refuse(message, CommandErrorCode.AGENT_ERROR, str(error))
@@ -313,7 +319,7 @@ class Streams:
                 "update it"
             )
             raise _Refused(CommandErrorCode.UNSUPPORTED_OPERATION, text)
-        refusal = judge_operation(self._policy, operation)
+        refusal = judge_operation(self.policy, operation)
         if refusal is not None:
             raise _Refused(CommandErrorCode.PERMISSION_DENIED, refusal.message)
         if message.again and (message.offset > 0 or operation.stream is StreamKind.DUPLEX):
@@ -329,7 +335,7 @@ class Streams:
             arguments = check_arguments(operation, message.arguments, stream=True)
         except InvalidArguments as error:
             raise _Refused(CommandErrorCode.INVALID_ARGUMENT, str(error)) from error
-        stream = _Stream(message, self._docker, arguments, self._policy, self._outputs, self)
+        stream = _Stream(message, arguments, self, uploads=operation.stream is StreamKind.UPLOAD)
         self._streams[stream.stream_id] = stream
         stream.task = asyncio.create_task(
             self._work(stream, streamer), name=f"stream {message.operation} {message.stream_id}"

@@ -15,6 +15,7 @@ from seawall.agent.ledger import Entry, Ledger, LedgerFailed
 from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.operations.runner import Execution, Report, Target
 from seawall.agent.operations.verification import Doubt, Finding, PreImage, Sought, Verdict, Verifier
+from seawall.agent.spool import Spool
 from seawall.clock import Clock
 from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode, RetryRule, verdict
@@ -90,9 +91,11 @@ class Verification:
         ledger: Ledger,
         verifiers: Mapping[str, Verifier],
         policy: LocalPolicy = UNRESTRICTED,
+        spool: Spool | None = None,
     ) -> None:
         self._docker = docker
         self._policy = policy
+        self._spool = spool
         self._clock = clock
         self._ledger = ledger
         self._verifiers = verifiers
@@ -126,6 +129,7 @@ class Verification:
             self._policy,
             pre_image,
             self._clock,
+            self._spool,
         )
 
     async def decide(self, case: Case) -> Outcome:

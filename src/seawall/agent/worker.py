@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seawall.agent.admission import Admission
 from seawall.agent.admission import Limits as Limits
-from seawall.agent.answers import UNENCODABLE, bug, completed, described, failed, not_begun
+from seawall.agent.answers import UNENCODABLE, bug, completed, described, failed, not_begun, unpack_map
 from seawall.agent.changes import Changes
 from seawall.agent.docker import Docker
 from seawall.agent.failure import DockerFailure
@@ -22,6 +22,7 @@ from seawall.agent.operations.runner import Execution, ResponseTooLarge, Runner
 from seawall.agent.operations.verification import Verifier
 from seawall.agent.outputs import Outputs
 from seawall.agent.registries import Reach, Registries
+from seawall.agent.spool import Spool
 from seawall.agent.streams import Streams
 from seawall.clock import Clock
 from seawall.core.command import Outcome
@@ -53,7 +54,8 @@ class Worker:
     It takes up at once what the ledger says was under way when the last process ended. `send` raises TypeError,
     ValueError, OverflowError or RecursionError for what no frame can carry. `disk_space` gives the free bytes and all
     bytes of the disk that matters, `policy` is the host's own, `absent` has what operations need and it hasn't got;
-    `reach` says whether a registry answers, None asks none. `directory` is where there is room for what commands print.
+    `reach` says whether a registry answers, None asks none. `directory` is where there is room for what commands print,
+    `spool` has what is uploaded, None takes no uploads.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Worker:
         absent: Collection[str] = (),
         reach: Reach | None = None,
         directory: Path | None = None,
+        spool: Spool | None = None,
     ) -> None:
         self.ledger = ledger
         self._disk_space = disk_space
@@ -81,7 +84,7 @@ class Worker:
         self._clock = clock
         self._send = send
         self.policy = policy
-        self._intake = Intake(runners, operations, version, policy=policy, absent=absent)
+        self._intake = Intake(runners, operations, version, policy=policy, absent=absent, spool=spool)
         self._admission = Admission(limits if limits is not None else Limits())
         self._reads: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -94,7 +97,11 @@ class Worker:
             operations=operations,
             policy=policy,
             outputs=self._outputs,
+            spool=spool,
         )
+        if spool is not None:
+            for entry in ledger.unfinished():
+                spool.hold(str(unpack_map(entry.arguments).get("archive")), entry.command_id)
         self._changes = Changes(
             *(docker, clock, ledger, send, self._intake, self._admission, verifiers, self._outputs)
         )

@@ -12,12 +12,19 @@ import typer
 from seawall.cli.exits import UsageProblem
 from seawall.cli.secrets import secret_text
 from seawall.operations.operation import Argument, InvalidArguments, Operation, check_arguments
+from seawall.operations.uploads import ARCHIVE
 
 
 def parameters(operation: Operation) -> list[Parameter]:
     """The command's own parameters, in the order of the declaration, positional ones first."""
     ordered = sorted(of_command(operation), key=lambda argument: not argument.positional)
     return [_parameter(argument) for argument in ordered]
+
+
+def parameters_beside_upload(operation: Operation) -> list[Parameter]:
+    """As `parameters`, without those that name an archive, which is made first."""
+    names = {parameter_name(argument) for argument in ARCHIVE}
+    return [each for each in parameters(operation) if each.name not in names]
 
 
 def of_command(operation: Operation) -> list[Argument]:
@@ -72,6 +79,12 @@ def checked(operation: Operation, found: dict[str, object]) -> dict[str, object]
         check_arguments(operation, found)
     except InvalidArguments as error:
         raise UsageProblem(f"{operation.name}: {'; '.join(error.problems)}") from error
+    return found
+
+
+def checked_before_upload(operation: Operation, found: dict[str, object]) -> dict[str, object]:
+    """As `checked`, for arguments to which those are added that name an archive."""
+    _ = checked(operation, {**found, "archive": "0" * 64, "size": 1})
     return found
 
 

@@ -10,9 +10,15 @@ import typer
 
 from seawall.cli import arguments
 from seawall.cli.delivery import command
+from seawall.cli.exits import UsageProblem
 from seawall.cli.fanout import Work
 from seawall.cli.moments import moment
-from seawall.operations.containers import CONTAINER_COPY_OUT, CONTAINER_EXEC, CONTAINER_STATS
+from seawall.operations.containers import (
+    CONTAINER_COPY_IN,
+    CONTAINER_COPY_OUT,
+    CONTAINER_EXEC,
+    CONTAINER_STATS,
+)
 from seawall.operations.system import SYSTEM_EVENTS
 
 _Container = Annotated[str, typer.Argument(metavar="CONTAINER", help="The container's name or id.")]
@@ -106,6 +112,63 @@ def add_copy_out(app: typer.Typer) -> None:
         ]
     )
     command(app, "copy-out")(work)
+
+
+def add_copy_in(app: typer.Typer) -> None:
+    """Add the command to the group of the noun, and the one that copies both ways."""
+
+    def work(source: str, **given: object) -> Work:
+        own = arguments.read_some(CONTAINER_COPY_IN, given)
+        return copying_in(source, own)
+
+    work.__doc__ = "Copy a file or directory from here into a directory of a container."
+    shown = typer.Argument(
+        metavar="SOURCE",
+        help="The file or directory here; what is in the directory if it ends with '/.'; an archive from stdin if "
+        "it is '-'.",
+    )
+    vars(work)["__signature__"] = inspect.Signature(
+        [
+            *arguments.parameters_beside_upload(CONTAINER_COPY_IN),
+            inspect.Parameter("source", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, shown]),
+        ]
+    )
+    command(app, "copy-in")(work)
+    command(app, "cp")(_cp)
+
+
+def _cp(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="CONTAINER:PATH, or a file or directory here.")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="CONTAINER:DIRECTORY, or a directory here.")
+    ],
+) -> Work:
+    """Copy files into a container or, of one host, out of one: one of both ends is CONTAINER:PATH."""
+    out_of, into = _in_container(source), _in_container(target)
+    if out_of is not None and into is None:
+        own = arguments.checked(CONTAINER_COPY_OUT, out_of)
+        return Work(CONTAINER_COPY_OUT.name, own, stream=True, into=Path(target))
+    if into is not None and out_of is None:
+        return copying_in(source, into)
+    raise UsageProblem(
+        "one of SOURCE and TARGET, and only one, is CONTAINER:PATH; a path here may begin with './'"
+    )
+
+
+def copying_in(source: str, own: dict[str, object]) -> Work:
+    """The work of a copy from here. Raises UsageProblem."""
+    return Work(
+        CONTAINER_COPY_IN.name, arguments.checked_before_upload(CONTAINER_COPY_IN, own), source=source
+    )
+
+
+def _in_container(text: str) -> dict[str, object] | None:
+    container, colon, path = text.partition(":")
+    if not colon or "/" in container or not container:
+        return None
+    return {"container": container, "path": path}
 
 
 def add_events(app: typer.Typer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -18,6 +19,7 @@ from seawall.cli.fanout import Manner, Plan, Work, choose, perform
 from seawall.cli.json_lines import JsonReporter
 from seawall.cli.live import ManyHostsReporter, OneHostReporter
 from seawall.cli.output import console, say, tell
+from seawall.cli.packing import made
 from seawall.cli.prune import planned
 from seawall.cli.reporters import Ending, LineReporter, Reporter
 from seawall.client.models import Agent
@@ -134,8 +136,10 @@ def _deliver(
     if work.plan is not None:
         work = planned(work, work.plan, _plans(context, selector, work.plan, manner), ask=form is Form.PERSON)
         selector = Selector(names=tuple(work.by_host))
-    endings = ask(context, lambda client: _delivered(client, selector, work, manner, form))
-    _conclude(endings, work, manner, form)
+    kind = OPERATIONS[work.operation].upload if work.source is not None else None
+    with made(kind, work.source or "", work) if kind is not None else nullcontext(work) as whole:
+        endings = ask(context, lambda client: _delivered(client, selector, whole, manner, form))
+    _conclude(endings, whole, manner, form)
 
 
 def _form(*, as_json: bool, json_lines: bool) -> Form:

@@ -13,12 +13,15 @@ from msgspec import Struct, field
 
 from seawall.cli.exits import UNKNOWN, UsageProblem, code_of_error, code_of_state
 from seawall.cli.reporters import Ending, Reporter
+from seawall.cli.sending import send
 from seawall.client import choice
 from seawall.client.delivery import key_on_host
 from seawall.client.errors import ClientError, Unreachable
 from seawall.client.events import Event
 from seawall.client.models import Agent, Command, CommandOrder
+from seawall.client.parcels import Parcel
 from seawall.client.selector import Selector, SelectorProblem
+from seawall.client.uploads import AGAIN, misses_upload
 from seawall.clock import Clock
 from seawall.operations.registry import OPERATIONS
 
@@ -47,6 +50,10 @@ class Work(Struct, frozen=True):
     """Where the archive that the stream is goes, unpacked."""
     output: Path | None = None
     """The file that the stream goes to as it is."""
+    source: str | None = None
+    """What the archive is made of that the operation takes."""
+    parcel: Parcel | None = None
+    """That archive, once it is made."""
     by_host: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def on(self, host: Agent) -> dict[str, object]:
@@ -157,6 +164,30 @@ async def _perform_on(
     reporter: Reporter,
     under_way: dict[str, str],
 ) -> Ending:
+    key = clock.new_id() if manner.key is None else manner.key
+    key = key_on_host(key, host.agent_id, several=manner.several)
+    if work.parcel is None:
+        return await _order_on(client, host, work, manner, reporter, under_way, key)
+    ending = await send(client, host, work.operation, work.parcel, reporter)
+    if ending is None:
+        ending = await _order_on(client, host, work, manner, reporter, under_way, key)
+        if ending.command is not None and misses_upload(ending.command):
+            ending = await send(client, host, work.operation, work.parcel, reporter)
+            ending = ending or await _order_on(
+                client, host, work, manner, reporter, under_way, f"{key}{AGAIN}"
+            )
+    return ending
+
+
+async def _order_on(
+    client: Client,
+    host: Agent,
+    work: Work,
+    manner: Manner,
+    reporter: Reporter,
+    under_way: dict[str, str],
+    key: str,
+) -> Ending:
     order = CommandOrder(
         operation=work.operation,
         agent=host.agent_id,
@@ -166,8 +197,6 @@ async def _perform_on(
         deadline_seconds=manner.deadline_seconds,
         queue=manner.queue,
     )
-    key = clock.new_id() if manner.key is None else manner.key
-    key = key_on_host(key, host.agent_id, several=manner.several)
     try:
         if work.instead_of is None:
             command = await client.submit(order, idempotency_key=key)

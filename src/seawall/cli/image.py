@@ -1,4 +1,4 @@
-"""Commands of images that take or make an archive: `save`."""
+"""Commands of images that take or make an archive: `save`, `load`, `build`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import typer
 from seawall.cli import arguments
 from seawall.cli.copying import check_output
 from seawall.cli.delivery import command
+from seawall.cli.exits import UsageProblem
 from seawall.cli.fanout import Work
-from seawall.operations.images import IMAGE_SAVE
+from seawall.operations.image_build import IMAGE_BUILD
+from seawall.operations.images import IMAGE_LOAD, IMAGE_SAVE
 
 
 def add_save(app: typer.Typer) -> None:
@@ -25,14 +27,60 @@ def add_save(app: typer.Typer) -> None:
     work.__doc__ = "Save images of one host as a tar archive, which 'seawall image load' takes."
     output = typer.Option("--output", "-o", metavar="FILE", help="The archive; else it is printed.")
     vars(work)["__signature__"] = inspect.Signature(
-        [
-            *arguments.parameters(IMAGE_SAVE),
-            inspect.Parameter(
-                "output",
-                inspect.Parameter.KEYWORD_ONLY,
-                annotation=Annotated[Path | None, output],
-                default=None,
-            ),
-        ]
+        [*arguments.parameters(IMAGE_SAVE), _named("output", Annotated[Path | None, output])]
     )
     command(app, "save")(work)
+
+
+def add_load(app: typer.Typer) -> None:
+    """Add the command to the group of the noun."""
+
+    def work(
+        archive: Annotated[
+            str, typer.Option("--input", "-i", metavar="FILE", help="The archive; '-' reads stdin.")
+        ],
+    ) -> Work:
+        return Work(IMAGE_LOAD.name, {}, source=archive)
+
+    work.__doc__ = IMAGE_LOAD.summary
+    command(app, "load")(work)
+
+
+def add_build(app: typer.Typer) -> None:
+    """Add the command to the group of the noun."""
+
+    def work(folder: str, build_arg: list[str] | None, **given: object) -> Work:
+        own = arguments.read_some(IMAGE_BUILD, given)
+        typed = dict(map(_pair, build_arg or ()))
+        if typed:
+            secret = own.get("build_args")
+            own["build_args"] = {**typed, **(secret if isinstance(secret, dict) else {})}
+        return Work(IMAGE_BUILD.name, arguments.checked_before_upload(IMAGE_BUILD, own), source=folder)
+
+    work.__doc__ = "Build an image of a directory here, without what its .dockerignore names."
+    where = typer.Argument(metavar="PATH", help="The context: a directory, or '-' for an archive from stdin.")
+    shown = typer.Option(
+        "--build-arg",
+        metavar="KEY=VALUE",
+        help="A value for an ARG. May be given several times. Others on this machine can see it: secrets belong into "
+        "a file, see --build-arg-file.",
+    )
+    vars(work)["__signature__"] = inspect.Signature(
+        [
+            inspect.Parameter("folder", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, where]),
+            _named("build_arg", Annotated[list[str] | None, shown]),
+            *arguments.parameters_beside_upload(IMAGE_BUILD),
+        ]
+    )
+    command(app, "build")(work)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise UsageProblem("--build-arg takes KEY=VALUE")
+    return key, value
+
+
+def _named(name: str, annotation: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None)

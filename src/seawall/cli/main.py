@@ -51,10 +51,13 @@ app.add_typer(agent.app, name="agent")
 # Commands that take more than a declaration says.
 _HANDWRITTEN = {
     "compose_up": compose.add_up,
+    "container_copy_in": container.add_copy_in,
     "container_copy_out": container.add_copy_out,
     "container_exec": container.add_exec,
     "container_logs": container.add_logs,
     "container_stats": container.add_stats,
+    "image_build": image.add_build,
+    "image_load": image.add_load,
     "image_save": image.add_save,
     "system_events": container.add_events,
 }
@@ -76,6 +79,7 @@ _EXTRAS = {
     "fastapi": "controller",
     "httpx": "controller",
     "matplotlib": "simulate",
+    "pathspec": "controller",
     "prometheus_client": "controller",
     "pydantic": "controller",
     "pydantic_settings": "controller",

@@ -29,7 +29,9 @@ from seawall.client.models import (
     PolicyView,
     Token,
 )
+from seawall.client.parcels import Parcel
 from seawall.client.streams import Stream
+from seawall.client.uploads import Progress, Upload
 from seawall.clock import Clock, SystemClock
 from seawall.core.retry import RetryPolicy, back_off
 
@@ -264,6 +266,10 @@ class Client:
     def stream(self, operation: str, on: str, arguments: Mapping[str, object] | None = None) -> Stream:
         """A stream of an operation on one host; use it as an async context manager, and iterate over its bytes."""
         return Stream(self._connection, operation, on, arguments or {}, clock=self._clock)
+
+    def upload(self, on: str, purpose: str, parcel: Parcel, progress: Progress | None = None) -> Upload:
+        """An archive on its way to one host, for the operation `purpose`; `run` it."""
+        return Upload(self._connection, on, purpose, parcel, progress, clock=self._clock)
 
     # Circuits
 

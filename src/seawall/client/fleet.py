@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,7 @@ from seawall.client.choice import choose
 from seawall.client.client import Client
 from seawall.client.context import TOKEN_VARIABLE, resolve
 from seawall.client.delivery import PARALLEL, Delivery, On, key_on_host
-from seawall.client.errors import ClientError, Unreachable
+from seawall.client.errors import ClientError, StreamFailed, Unreachable
 from seawall.client.models import Agent, Command, CommandOrder
 from seawall.client.operations.commands import Commands
 from seawall.client.operations.compose import Compose
@@ -25,10 +26,13 @@ from seawall.client.operations.networks import Networks
 from seawall.client.operations.system import System
 from seawall.client.operations.volumes import Volumes
 from seawall.client.output import Printed, output_of
+from seawall.client.parcels import Parcel, Source, packed
 from seawall.client.results import Results
 from seawall.client.selector import Selector, parse_selector
 from seawall.client.streams import Stream
+from seawall.client.uploads import AGAIN, misses_upload
 from seawall.clock import Clock, SystemClock
+from seawall.operations.registry import OPERATIONS
 
 
 class Seawall:
@@ -66,13 +70,13 @@ class Seawall:
         self._clock = clock if clock is not None else SystemClock()
         self.api = Client(connection, clock=self._clock)
         """Everything else that the API can do: hosts, commands, circuits, policies, tokens."""
-        self.containers = Containers(self.perform, self.stream)
-        self.images = Images(self.perform, self.stream)
-        self.networks = Networks(self.perform, self.stream)
-        self.volumes = Volumes(self.perform, self.stream)
-        self.system = System(self.perform, self.stream)
-        self.compose = Compose(self.perform, self.stream)
-        self.commands = Commands(self.perform, self.stream)
+        self.containers = Containers(self.perform, self.stream, self.send)
+        self.images = Images(self.perform, self.stream, self.send)
+        self.networks = Networks(self.perform, self.stream, self.send)
+        self.volumes = Volumes(self.perform, self.stream, self.send)
+        self.system = System(self.perform, self.stream, self.send)
+        self.compose = Compose(self.perform, self.stream, self.send)
+        self.commands = Commands(self.perform, self.stream, self.send)
 
     async def __aenter__(self) -> Self:
         return self
@@ -113,6 +117,34 @@ class Seawall:
         self, operation: str, on: On, arguments: Mapping[str, object], delivery: Delivery
     ) -> Results:
         """Have an operation done by its name; arguments that are None are left out. See the class."""
+        return await self._deliver(operation, on, arguments, delivery)
+
+    async def send(
+        self, operation: str, source: Source, on: On, arguments: Mapping[str, object], delivery: Delivery
+    ) -> Results:
+        """As `perform`, for an operation that takes an archive: it is made of `source`, and sent to each host first.
+
+        A source is a path; `-` stands for an archive that comes through stdin. Raises SourceRefused as well, and
+        StreamFailed if no host takes the archive.
+        """
+        kind = OPERATIONS[operation].upload
+        if kind is None:
+            raise ValueError(f"{operation} takes no archive")
+        with ExitStack() as stack:
+            making = packed(
+                kind, os.fspath(source), dockerfile=str(arguments.get("dockerfile") or "Dockerfile")
+            )
+            parcel = await asyncio.to_thread(stack.enter_context, making)
+            return await self._deliver(operation, on, {**arguments, **parcel.arguments}, delivery, parcel)
+
+    async def _deliver(
+        self,
+        operation: str,
+        on: On,
+        arguments: Mapping[str, object],
+        delivery: Delivery,
+        parcel: Parcel | None = None,
+    ) -> Results:
         selector = _selector(on)
         hosts = await choose(self.api, selector)
         key = delivery.get("idempotency_key") or self._clock.new_id()
@@ -128,23 +160,28 @@ class Seawall:
         )
         turns = asyncio.Semaphore(delivery.get("parallel", PARALLEL))
         commands: dict[str, Command] = {}
-        errors: dict[str, ClientError | Unreachable] = {}
+        errors: dict[str, ClientError | Unreachable | StreamFailed] = {}
 
         async def one(host: Agent) -> None:
             try:
                 async with turns:
                     own_key = key_on_host(key, host.agent_id, several=selector.plural)
                     own = msgspec.structs.replace(order, agent=host.agent_id)
-                    command = await self.api.submit(own, idempotency_key=own_key)
-                    commands[host.name] = command
-                    if delivery.get("wait", True) and not command.state.final:
-                        commands[host.name] = await self.api.wait(command.command_id)
+                    for again in ("", AGAIN):
+                        if parcel is not None:
+                            await self.api.upload(host.agent_id, operation, parcel).run()
+                        command = await self.api.submit(own, idempotency_key=own_key + again)
+                        commands[host.name] = command
+                        if delivery.get("wait", True) and not command.state.final:
+                            commands[host.name] = await self.api.wait(command.command_id)
+                        if parcel is None or not misses_upload(commands[host.name]):
+                            break
             except ClientError as error:
                 if error.command is not None:
                     commands[host.name] = error.command
                 else:
                     errors[host.name] = error
-            except Unreachable as error:
+            except (Unreachable, StreamFailed) as error:
                 errors[host.name] = error
 
         async with asyncio.TaskGroup() as group:

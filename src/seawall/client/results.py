@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Self
 
-from seawall.client.errors import ClientError, Unreachable
+from seawall.client.errors import ClientError, StreamFailed, Unreachable
 from seawall.client.models import Command
 from seawall.core.command import CommandState
 
@@ -19,7 +19,9 @@ class Results(Mapping[str, Command]):
     """
 
     def __init__(
-        self, commands: Mapping[str, Command], errors: Mapping[str, ClientError | Unreachable] | None = None
+        self,
+        commands: Mapping[str, Command],
+        errors: Mapping[str, ClientError | Unreachable | StreamFailed] | None = None,
     ) -> None:
         self._commands = dict(commands)
         self.errors = dict(errors or {})

@@ -147,15 +147,7 @@ class Stream:
 
     async def _take(self, socket: ClientConnection, heard: _Heard) -> None:
         if heard.type == "input_credit":
-            try:
-                if heard.again:
-                    self._outflow.rewind(max(heard.up_to, self._outflow.start))
-                else:
-                    self._outflow.credit(heard.up_to)
-            except OffsetError as error:
-                raise StreamFailed(
-                    "invalid_response", f"the host misses what was sent before: {error}"
-                ) from error
+            self._credited(heard.up_to, again=heard.again)
             self._may_send = True
             self._room.set()
             await self._send_input()
@@ -167,10 +159,26 @@ class Stream:
             if heard.code is not None:
                 raise StreamFailed(heard.code, heard.error or heard.code)
 
+    def _credited(self, up_to: int, *, again: bool) -> None:
+        """The host holds the input up to here; `again` where it wants everything after that once more."""
+        try:
+            if again:
+                self._outflow.rewind(max(up_to, self._outflow.start))
+            else:
+                self._outflow.credit(up_to)
+        except OffsetError as error:
+            raise StreamFailed(
+                "invalid_response", f"the host misses what was sent before: {error}"
+            ) from error
+
+    def _next_input(self) -> tuple[int, bytes] | None:
+        """What may be sent next, and its offset; None if there is nothing."""
+        return self._outflow.take()
+
     async def _send_input(self) -> None:
         async with self._sending:
             while self._may_send and self._socket is not None:
-                chunk = self._outflow.take()
+                chunk = self._next_input()
                 if chunk is None:
                     return
                 with suppress(ConnectionClosed):

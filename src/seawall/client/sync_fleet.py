@@ -14,6 +14,7 @@ from seawall.client.delivery import Delivery, On
 from seawall.client.fleet import Seawall
 from seawall.client.models import Agent
 from seawall.client.output import Printed
+from seawall.client.parcels import Source
 from seawall.client.results import Results
 from seawall.client.sync_operations.commands import SyncCommands
 from seawall.client.sync_operations.compose import SyncCompose
@@ -50,13 +51,13 @@ class SyncSeawall:
         # A daemon: a program that forgets to close it can still end.
         self._thread = threading.Thread(target=self._loop.run_forever, name="seawall-client", daemon=True)
         self._thread.start()
-        self.containers = SyncContainers(self.perform, self.stream)
-        self.images = SyncImages(self.perform, self.stream)
-        self.networks = SyncNetworks(self.perform, self.stream)
-        self.volumes = SyncVolumes(self.perform, self.stream)
-        self.system = SyncSystem(self.perform, self.stream)
-        self.compose = SyncCompose(self.perform, self.stream)
-        self.commands = SyncCommands(self.perform, self.stream)
+        self.containers = SyncContainers(self.perform, self.stream, self.send)
+        self.images = SyncImages(self.perform, self.stream, self.send)
+        self.networks = SyncNetworks(self.perform, self.stream, self.send)
+        self.volumes = SyncVolumes(self.perform, self.stream, self.send)
+        self.system = SyncSystem(self.perform, self.stream, self.send)
+        self.compose = SyncCompose(self.perform, self.stream, self.send)
+        self.commands = SyncCommands(self.perform, self.stream, self.send)
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +87,12 @@ class SyncSeawall:
     def perform(self, operation: str, on: On, arguments: Mapping[str, object], delivery: Delivery) -> Results:
         """Have an operation done by its name; arguments that are None are left out."""
         return self.wait_for(self._fleet.perform(operation, on, arguments, delivery))
+
+    def send(
+        self, operation: str, source: Source, on: On, arguments: Mapping[str, object], delivery: Delivery
+    ) -> Results:
+        """As `perform`, for an operation that takes an archive: see `Seawall.send`."""
+        return self.wait_for(self._fleet.send(operation, source, on, arguments, delivery))
 
     def stream(self, operation: str, on: str, arguments: Mapping[str, object]) -> SyncStream:
         """A stream of an operation on the one host `on`; arguments that are None are left out."""

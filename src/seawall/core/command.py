@@ -198,6 +198,7 @@ _NEVER_STARTED = {
     CommandErrorCode.BULKHEAD_FULL: CommandState.REJECTED,
     CommandErrorCode.UNSUPPORTED_OPERATION: CommandState.REJECTED,
     CommandErrorCode.INVALID_ARGUMENT: CommandState.REJECTED,
+    CommandErrorCode.UPLOAD_MISSING: CommandState.REJECTED,
     CommandErrorCode.DEADLINE_EXCEEDED: CommandState.EXPIRED,
     CommandErrorCode.AGENT_NOT_CONNECTED: CommandState.REJECTED,
     CommandErrorCode.CANCELLED: CommandState.CANCELLED,

@@ -30,6 +30,7 @@ class CommandErrorCode(Enum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     UNSUPPORTED_OPERATION = "unsupported_operation"
     INVALID_ARGUMENT = "invalid_argument"
+    UPLOAD_MISSING = "upload_missing"
 
 
 class Circumstance(Enum):
@@ -140,6 +141,7 @@ _TABLE: dict[tuple[CommandErrorCode, Circumstance], Verdict] = {
     (_code.OUTCOME_UNKNOWN, _when.NONE): Verdict(_neutral, _neutral, _no, _no, may_have_run=True),
     (_code.UNSUPPORTED_OPERATION, _when.NONE): Verdict(_good, _neutral, _no, _no),
     (_code.INVALID_ARGUMENT, _when.NONE): Verdict(_good, _neutral, _no, _no),
+    (_code.UPLOAD_MISSING, _when.NONE): Verdict(_good, _neutral, _no, _no),
 }
 
 # Spelled out once, so that the hot path is a single look-up.

@@ -6,7 +6,8 @@ from seawall.core.command import SafetyClass
 from seawall.operations import container_creation
 from seawall.operations.container_creation import LIMITS
 from seawall.operations.container_spec import limit_problems
-from seawall.operations.operation import Argument, Lane, Operation, Role, StreamKind
+from seawall.operations.operation import Argument, Lane, Operation, Role, StreamKind, Upload
+from seawall.operations.uploads import ARCHIVE
 
 NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _MAX_TAIL = 10_000
@@ -284,6 +285,28 @@ CONTAINER_COPY_OUT = Operation(
     stream=StreamKind.READ,
     command=False,
 )
+CONTAINER_COPY_IN = Operation(
+    "container_copy_in",
+    "Put files into a directory of a container; those that have the same names are replaced.",
+    SafetyClass.IDEMPOTENT,
+    (
+        _CONTAINER,
+        Argument(
+            "path",
+            str,
+            "the directory in the container, from its root on; it has to be there",
+            required=True,
+            max_length=4096,
+            pattern=r"/[^\x00]*",
+            positional=True,
+        ),
+        *ARCHIVE,
+    ),
+    lane=Lane.BULK,
+    timeout_seconds=600.0,
+    container="container",
+    upload=Upload.FILES,
+)
 
 OPERATIONS = (
     CONTAINER_LIST,
@@ -304,5 +327,6 @@ OPERATIONS = (
     CONTAINER_DIFF,
     CONTAINER_EXEC,
     CONTAINER_COPY_OUT,
+    CONTAINER_COPY_IN,
     *container_creation.OPERATIONS,
 )

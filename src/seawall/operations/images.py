@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 from seawall.core.command import SafetyClass
 from seawall.operations.image_reference import LONGEST_REFERENCE, InvalidReference, parse_reference
-from seawall.operations.operation import Argument, Lane, Operation, Role, StreamKind
+from seawall.operations.operation import Argument, Lane, Operation, Role, StreamKind, Upload
+from seawall.operations.uploads import ARCHIVE
 
 MOST_PRUNED = 500
 """Images that one command removes at most."""
@@ -250,6 +251,16 @@ IMAGE_SAVE = Operation(
     command=False,
     check=_are_images,
 )
+IMAGE_LOAD = Operation(
+    "image_load",
+    "Take the images of an archive that image_save or docker save has made, with their tags.",
+    SafetyClass.VERIFIABLE,
+    ARCHIVE,
+    lane=Lane.BULK,
+    timeout_seconds=1800.0,
+    prints=True,
+    upload=Upload.IMAGES,
+)
 
 OPERATIONS = (
     IMAGE_LIST,
@@ -261,4 +272,5 @@ OPERATIONS = (
     IMAGE_PRUNE_PLAN,
     IMAGE_PRUNE,
     IMAGE_SAVE,
+    IMAGE_LOAD,
 )

@@ -36,6 +36,19 @@ class StreamKind(Enum):
     """Telemetry: what a reader is too slow for is left out, and how much that was is said."""
     DUPLEX = "duplex"
     """As READ, with input from the reader; begun once at most."""
+    UPLOAD = "upload"
+    """Input that the host keeps: begun as often as need be, it goes on after what is there already."""
+
+
+class Upload(Enum):
+    """What is made into the archive that a command names."""
+
+    FILES = "files"
+    """A file or directory, or an archive of some."""
+    IMAGES = "images"
+    """An archive of images, as it is."""
+    CONTEXT = "context"
+    """A directory without what its .dockerignore names."""
 
 
 class Argument(Struct, frozen=True):
@@ -78,7 +91,8 @@ class Operation(Struct, frozen=True):
     arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one. One with a
     `stream` can be followed as one, beside or (`command=False`) instead of being a command. One that `waits` lasts
     until something happens on the host: it takes no worker's place meanwhile, and isn't hung. One that `prints` has an
-    output that is worth following whole: see command_output.
+    output that is worth following whole: see command_output. One with an `upload` names an archive in its arguments
+    (`operations.uploads.ARCHIVE`), which is sent to the host before.
     """
 
     name: str
@@ -100,6 +114,7 @@ class Operation(Struct, frozen=True):
     prints: bool = False
     stream: StreamKind | None = None
     command: bool = True
+    upload: Upload | None = None
 
     @property
     def noun(self) -> str:

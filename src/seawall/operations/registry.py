@@ -9,9 +9,11 @@ from seawall.operations import (
     compose,
     container_update,
     containers,
+    image_build,
     images,
     networks,
     system,
+    uploads,
     volumes,
 )
 from seawall.operations.operation import Operation
@@ -27,6 +29,8 @@ def by_name(operations: Iterable[Operation]) -> dict[str, Operation]:
         for named in (operation.container, operation.project):
             if named is not None and named not in names:
                 raise ValueError(f"operation {operation.name} has no argument {named!r}")
+        if operation.upload is not None and not names.issuperset(uploads.ARCHIVE_NAMES):
+            raise ValueError(f"operation {operation.name} takes an upload, and has no arguments that name it")
         registry[operation.name] = operation
     return registry
 
@@ -37,9 +41,11 @@ OPERATIONS = by_name(
         *containers.OPERATIONS,
         *container_update.OPERATIONS,
         *images.OPERATIONS,
+        *image_build.OPERATIONS,
         *networks.OPERATIONS,
         *volumes.OPERATIONS,
         *compose.OPERATIONS,
         *commands.OPERATIONS,
+        *uploads.OPERATIONS,
     )
 )

@@ -60,6 +60,8 @@ class FakeContainer:
     stopped_by_hand: bool = False
     spec: dict[str, object] = field(default_factory=dict)
     """The body that it was created with, as far as the other fields don't say it."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """What was copied into it, by whole paths."""
     networks: dict[str, dict[str, object]] = field(default_factory=dict)
     """Its endpoint in each of its networks, by the network's name, in Docker's words."""
 

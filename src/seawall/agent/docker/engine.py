@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -20,6 +21,10 @@ from seawall.agent.failure import Request
 _NEWEST_API = (1, 47)
 """The newest version of the Engine's API that this code was written for; an older Engine's own is used."""
 _FAREWELL_SECONDS = 5.0
+_PIECE_BYTES = 256 * 1024
+
+TAR = {"Content-Type": "application/x-tar"}
+"""How an archive is announced, whether it is packed with gzip or not."""
 
 _logger = logging.getLogger("seawall.agent.docker")
 
@@ -97,11 +102,12 @@ class AioEngine:
         *,
         params: Parameters | None = None,
         body: Mapping[str, object] | None = None,
+        archive: Path | None = None,
         timeout_seconds: float,
     ) -> object:
         """Change something; it goes on if the caller is cancelled. The JSON of the answer, or None if it has none.
 
-        `body` is sent as JSON. Raises DockerFailure.
+        `body` is sent as JSON, an `archive` as it is. Raises DockerFailure.
         """
 
         async def work(client: aiodocker.Docker) -> object:
@@ -109,7 +115,8 @@ class AioEngine:
                 path,
                 method,
                 params=_given(params),
-                data=json.dumps(body) if body is not None else None,
+                data=json.dumps(body) if body is not None else _content(archive),
+                headers=TAR if archive is not None else None,
             ) as response:
                 content = await response.read()
                 is_json = response.content_type == "application/json"
@@ -138,10 +145,11 @@ class AioEngine:
         params: Parameters | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_seconds: float,
+        archive: Path | None = None,
     ) -> AsyncIterator[AsyncGenerator[bytes]]:
         """An answer that comes in pieces, for as long as it comes; `timeout_seconds` is for its beginning only.
 
-        Raises DockerFailure, and so does the generator.
+        An `archive` is sent along. Raises DockerFailure, and so does the generator.
         """
 
         async def work(client: aiodocker.Docker) -> aiohttp.ClientResponse:
@@ -150,6 +158,7 @@ class AioEngine:
                 method,
                 params=_given(params),
                 headers=headers,
+                data=_content(archive),
             )
 
         response = await self.call(request, work, timeout_seconds)
@@ -210,6 +219,16 @@ class AioEngine:
                 url, connector=connector, timeout=aiohttp.ClientTimeout(total=None)
             )
         return self._client
+
+
+async def _pieces_of(archive: Path) -> AsyncGenerator[bytes]:
+    with await asyncio.to_thread(archive.open, "rb") as file:
+        while data := await asyncio.to_thread(file.read, _PIECE_BYTES):
+            yield data
+
+
+def _content(archive: Path | None) -> AsyncGenerator[bytes] | None:
+    return _pieces_of(archive) if archive is not None else None
 
 
 def an_object(answer: object) -> dict[str, object]:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import aiodocker
 
-from seawall.agent.docker.engine import AioEngine, Parameters, a_list, an_object, understood
+from seawall.agent.docker.engine import a_list, an_object, understood
+from seawall.agent.docker.transfers import AioTransfers
+from seawall.agent.docker.transfers import OnEvent as OnEvent
 from seawall.agent.failure import DockerFailure, Request
 from seawall.operations.image_reference import DEFAULT_REGISTRY, ImageReference, parse_reference
 
-_LONGEST_EVENT_BYTES = 1024 * 1024
 _HUB = "https://index.docker.io/v1/"  # how Docker's own registry is called where a password is for it
 _AUTHORITY = "X-Registry-Auth"
 
 _SERVER_ERROR = 500
-
-OnEvent = Callable[[Mapping[str, object]], None]
-"""Takes one of Docker's progress events: `status`, for a layer its `id` and `progressDetail`."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Images(Protocol):
         """
 
 
-class AioImages(AioEngine):
+class AioImages(AioTransfers):
     """`Images` over the Engine's HTTP API."""
 
     async def image_list(
@@ -142,7 +140,7 @@ class AioImages(AioEngine):
     ) -> None:
         """See `Images.image_pull`."""
         parsed = parse_reference(reference)
-        await self._transfer(
+        await self.transfer(
             self.request(f"pull {reference}", changes=True, registry=parsed.registry),
             "images/create",
             {"fromImage": parsed.familiar_name, "tag": parsed.digest or parsed.tag},
@@ -163,7 +161,7 @@ class AioImages(AioEngine):
         parsed = parse_reference(reference)
         # Docker wants to be told who pushes, even if it is nobody.
         nobody = {_AUTHORITY: base64.urlsafe_b64encode(b"{}").decode()}
-        await self._transfer(
+        await self.transfer(
             self.request(f"push {reference}", changes=True, registry=parsed.registry),
             f"images/{parsed.familiar_name}/push",
             {"tag": parsed.tag},
@@ -245,55 +243,6 @@ class AioImages(AioEngine):
         except DockerFailure:
             return False
         return True
-
-    async def _transfer(
-        self,
-        request: Request,
-        path: str,
-        params: Parameters,
-        headers: Mapping[str, str],
-        progress: OnEvent,
-        silence_seconds: float,
-    ) -> None:
-        """Ask for a transfer and follow it to its end; it goes on if the caller is cancelled."""
-
-        async def follow() -> None:
-            async with self.stream(
-                request, path, "POST", params=params, headers=headers, timeout_seconds=silence_seconds
-            ) as pieces:
-                async for event in _events(pieces, request, silence_seconds):
-                    detail = event.get("errorDetail")
-                    if "error" in event or isinstance(detail, dict):
-                        raise request.told(detail if isinstance(detail, dict) else {}, event.get("error"))
-                    progress(event)
-
-        await self.outlive(request.purpose, follow())
-
-
-async def _events(
-    pieces: AsyncGenerator[bytes], request: Request, silence_seconds: float
-) -> AsyncIterator[dict[str, object]]:
-    """Docker's objects, one a line. Raises DockerFailure."""
-    rest = b""
-    while True:
-        try:
-            async with asyncio.timeout(silence_seconds):
-                piece = await anext(pieces)
-        except StopAsyncIteration:
-            break
-        except TimeoutError:
-            raise request.silent(silence_seconds) from None
-        *lines, rest = (rest + piece).split(b"\n")
-        try:
-            for line in lines:
-                if line.strip():
-                    yield an_object(json.loads(line))
-        except (TypeError, ValueError) as error:
-            raise request.failed(error) from error
-        if len(rest) > _LONGEST_EVENT_BYTES:
-            raise request.failed(ValueError("an event has no end"))
-    if rest.strip():
-        raise request.failed(EOFError("the answer ended in the middle of an event"))
 
 
 def _authority(registry: str, credentials: RegistryCredentials | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from seawall.agent.docker.archives import AioArchives, Archives
 from seawall.agent.docker.attachments import AioAttachments, Attachments
 from seawall.agent.docker.compose import AioCompose, Compose
 from seawall.agent.docker.containers import AioContainers, Containers
@@ -16,7 +17,17 @@ from seawall.agent.docker.volumes import AioVolumes, Volumes
 
 
 class Docker(
-    Containers, Executions, Attachments, Images, Networks, Volumes, Compose, System, Streams, Protocol
+    Containers,
+    Executions,
+    Attachments,
+    Images,
+    Archives,
+    Networks,
+    Volumes,
+    Compose,
+    System,
+    Streams,
+    Protocol,
 ):
     """What the agent asks of a Docker Engine.
 
@@ -35,6 +46,7 @@ class AioDocker(
     AioExecutions,
     AioAttachments,
     AioImages,
+    AioArchives,
     AioNetworks,
     AioVolumes,
     AioCompose,

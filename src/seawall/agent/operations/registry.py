@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seawall.agent.operations import (
+    archives,
     compose,
     compose_verifiers,
     container_creation,
@@ -12,6 +13,7 @@ from seawall.agent.operations import (
     container_verifiers,
     containers,
     executions,
+    image_build,
     images,
     network_verifiers,
     networks,
@@ -30,6 +32,7 @@ from seawall.agent.operations.streaming import (
     image_save,
 )
 from seawall.agent.operations.system_events import system_events
+from seawall.agent.operations.uploads import system_upload
 from seawall.agent.operations.verification import Verifier
 
 RUNNERS: dict[str, Runner] = {
@@ -40,12 +43,15 @@ RUNNERS: dict[str, Runner] = {
     **executions.RUNNERS,
     **container_update.RUNNERS,
     **images.RUNNERS,
+    **archives.RUNNERS,
+    **image_build.RUNNERS,
     **networks.RUNNERS,
     **volumes.RUNNERS,
     **compose.RUNNERS,
 }
 
 STREAMERS: dict[str, Streamer] = {
+    "system_upload": system_upload,
     "container_logs": container_logs,
     "container_stats": container_stats,
     "container_copy_out": container_copy_out,
@@ -60,6 +66,7 @@ RESOLVERS: dict[str, Resolver] = {
     **executions.RESOLVERS,
     **container_update.RESOLVERS,
     **images.RESOLVERS,
+    **archives.RESOLVERS,
     **networks.RESOLVERS,
     **volumes.RESOLVERS,
     **compose.RESOLVERS,
@@ -72,6 +79,8 @@ VERIFIERS: dict[str, Verifier] = {
     **executions.VERIFIERS,
     **container_update.VERIFIERS,
     **images.VERIFIERS,
+    **archives.VERIFIERS,
+    **image_build.VERIFIERS,
     **network_verifiers.VERIFIERS,
     **volume_verifiers.VERIFIERS,
     **compose_verifiers.VERIFIERS,

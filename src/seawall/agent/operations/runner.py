@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from seawall.agent.docker import Docker, DockerFailure
 from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy, Refusal
+from seawall.agent.spool import Spool
 from seawall.clock import Clock
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.wire.codec import encode_message
@@ -50,7 +51,8 @@ class Execution(Struct, frozen=True):
     """What a runner is given: checked arguments, the time of each call, and for a change its target and journal.
 
     `policy` is the host's own: whatever is created is judged by it, with `permit`, as it goes to Docker. `pre_image`
-    is what was remembered of a change's object before it began, `clock` is what waits go by.
+    is what was remembered of a change's object before it began, `clock` is what waits go by,
+    `spool` has what was uploaded for commands.
     """
 
     docker: Docker
@@ -63,6 +65,7 @@ class Execution(Struct, frozen=True):
     policy: LocalPolicy = UNRESTRICTED
     pre_image: Mapping[str, object] = {}
     clock: Clock | None = None
+    spool: Spool | None = None
 
 
 Runner = Callable[[Execution], Awaitable[object]]

@@ -11,6 +11,7 @@ from seawall.agent.local_policy import LocalPolicy
 from seawall.agent.operations.image_records import id_of
 from seawall.agent.operations.runner import Arguments, argument, section
 from seawall.agent.outputs import Outputs
+from seawall.agent.spool import Spool
 
 BEGIN_SECONDS = 30.0
 """How long the Docker Engine may take until a stream begins."""
@@ -42,6 +43,10 @@ class StreamWork(Protocol):
     def outputs(self) -> Outputs:
         """What commands print."""
 
+    @property
+    def spool(self) -> Spool | None:
+        """What was uploaded to this host, where that is possible."""
+
     async def write(self, data: bytes) -> None:
         """Add bytes to the stream; waits while the reader is a window behind."""
 
@@ -59,6 +64,9 @@ class StreamWork(Protocol):
 
     async def read(self) -> bytes:
         """The next bytes of the reader's input."""
+
+    def begin_input(self, offset: int) -> None:
+        """Of an upload: what comes before this offset is here already, ask for the rest."""
 
 
 Streamer = Callable[[StreamWork], Awaitable[object]]

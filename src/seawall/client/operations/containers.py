@@ -10,6 +10,7 @@ from typing import Unpack
 
 from seawall.client.delivery import Delivery, On
 from seawall.client.operations.group import Group
+from seawall.client.parcels import Source
 from seawall.client.results import Results
 from seawall.client.streams import Stream
 
@@ -283,6 +284,21 @@ class Containers(Group):
                 "privileged": privileged,
             },
             delivery,
+        )
+
+    async def copy_in(
+        self, container: str, path: str, source: Source, *, on: On = None, **delivery: Unpack[Delivery]
+    ) -> Results:
+        """Put files into a directory of a container; those that have the same names are replaced.
+
+        - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
+          digit
+        - `path`: the directory in the container, from its root on; it has to be there
+        - `source`: the file or directory, named as it will be there; a directory's content if it ends with
+          '/.'
+        """
+        return await self._send(
+            "container_copy_in", source, on, {"container": container, "path": path}, delivery
         )
 
     async def create(

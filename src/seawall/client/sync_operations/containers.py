@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 from seawall.client.delivery import Delivery, On
+from seawall.client.parcels import Source
 from seawall.client.results import Results
 from seawall.client.sync_operations.group import Group
 from seawall.client.sync_streams import SyncStream
@@ -280,6 +281,19 @@ class SyncContainers(Group):
             },
             delivery,
         )
+
+    def copy_in(
+        self, container: str, path: str, source: Source, *, on: On = None, **delivery: Unpack[Delivery]
+    ) -> Results:
+        """Put files into a directory of a container; those that have the same names are replaced.
+
+        - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
+          digit
+        - `path`: the directory in the container, from its root on; it has to be there
+        - `source`: the file or directory, named as it will be there; a directory's content if it ends with
+          '/.'
+        """
+        return self._send("container_copy_in", source, on, {"container": container, "path": path}, delivery)
 
     def create(
         self,

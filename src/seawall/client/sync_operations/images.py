@@ -5,10 +5,11 @@ Made from `operations/images.py` by `make generate`: change it there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Unpack
 
 from seawall.client.delivery import Delivery, On
+from seawall.client.parcels import Source
 from seawall.client.results import Results
 from seawall.client.sync_operations.group import Group
 from seawall.client.sync_streams import SyncStream
@@ -128,6 +129,58 @@ class SyncImages(Group):
         - `images`: whole ids, as image_prune_plan lists them
         """
         return self._perform("image_prune", on, {"images": images}, delivery)
+
+    def load(self, source: Source, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
+        """Take the images of an archive that image_save or docker save has made, with their tags.
+
+        - `source`: the archive's file
+        """
+        return self._send("image_load", source, on, {}, delivery)
+
+    def build(
+        self,
+        source: Source,
+        *,
+        on: On = None,
+        tags: Sequence[str] | None = None,
+        dockerfile: str = "Dockerfile",
+        build_args: Mapping[str, str] | None = None,
+        target: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        no_cache: bool = False,
+        pull: bool = False,
+        network: str = "default",
+        **delivery: Unpack[Delivery],
+    ) -> Results:
+        """Build an image of a context that was sent to the host, with Docker's classic builder.
+
+        - `tags`: what it is named, such as team/app:1.2
+        - `dockerfile`: the file with the steps, named from the context on
+        - `build_args`: values for what its steps declare with ARG; kept sealed, but what uses them may write
+          them into the image
+        - `target`: the stage to build, if not the last one
+        - `labels`: its labels: names of letters, digits, '.', '_', '/' and '-', not beginning with 'seawall.'
+        - `no_cache`: do every step anew
+        - `pull`: ask the registry for newer images to build on
+        - `network`: what its steps see of the network: Docker's default, or none
+        - `source`: the directory of the context; what its .dockerignore names is left out
+        """
+        return self._send(
+            "image_build",
+            source,
+            on,
+            {
+                "tags": tags,
+                "dockerfile": dockerfile,
+                "build_args": build_args,
+                "target": target,
+                "labels": labels,
+                "no_cache": no_cache,
+                "pull": pull,
+                "network": network,
+            },
+            delivery,
+        )
 
     def stream_save(self, images: Sequence[str], *, on: str) -> SyncStream:
         """Images with their tags as one tar archive, which image_load takes, as a stream of the one host `on`:

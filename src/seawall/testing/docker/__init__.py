@@ -1,12 +1,12 @@
 """A Docker Engine in memory that keeps a log of its effects, fails as told, and can die."""
 
 from seawall.testing.docker.compose import FakeCompose
-from seawall.testing.docker.streams import FakeStreams
+from seawall.testing.docker.uploads import FakeUploads
 from seawall.testing.faults import Fault as Fault
 from seawall.testing.faults import Latency as Latency
 
 
-class FakeDocker(FakeStreams, FakeCompose):
+class FakeDocker(FakeUploads, FakeCompose):
     """`agent.docker.Docker` in memory. `history` is the truth about what was done.
 
     `fault` makes every call fail that way, `fail_next` only the next ones. Time is the clock's: a call that hangs ends

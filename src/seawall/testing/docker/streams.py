@@ -62,11 +62,12 @@ class FakeStreams(FakeAttachments):
     async def container_archive(
         self, container: str, *, path: str, timeout_seconds: float
     ) -> AsyncIterator[AsyncGenerator[bytes]]:
-        """See `Streams.container_archive`: one file, which holds its own path."""
-        _ = await self._look("container_archive", lambda: self._find(container), timeout_seconds)
+        """See `Streams.container_archive`: one file, which holds its own path unless something was copied there."""
+        found = await self._look("container_archive", lambda: self._find(container), timeout_seconds)
 
         async def archive() -> AsyncGenerator[bytes]:
-            yield packed([(path.rstrip("/").rpartition("/")[2] or "root", path.encode())])
+            content = found.files.get(path, path.encode())
+            yield packed([(path.rstrip("/").rpartition("/")[2] or "root", content)])
 
         pieces = archive()
         try:
