@@ -28,15 +28,15 @@ def reader_of(plane: FaultyPlane, cutter: Cutter, **arguments: object) -> Stream
 
 
 async def test_a_followed_log_is_whole_although_both_links_break_twenty_times(tmp_path: Path) -> None:
+    lines = [("stderr" if number % 7 == 0 else "stdout", f"{number:0999}") for number in range(50_000)]
+    # Made before there are heartbeats to miss.
+    loud = FakeContainer("loud", log=lines)
+    expected = {
+        is_error: b"".join(f"{text}\n".encode() for stream, text in lines if (stream == "stderr") == is_error)
+        for is_error in (False, True)
+    }
     async with faulty_plane(tmp_path, 1) as plane:
-        lines = [("stderr" if number % 7 == 0 else "stdout", f"{number:0999}") for number in range(50_000)]
-        loud = plane.docker.add(FakeContainer("loud", log=lines))
-        expected = {
-            is_error: b"".join(
-                f"{text}\n".encode() for stream, text in lines if (stream == "stderr") == is_error
-            )
-            for is_error in (False, True)
-        }
+        plane.docker.add(loud)
         read, output, size, breaks = {False: bytearray(), True: bytearray()}, Output(), 0, 0
         port = urlsplit(plane.connection.url).port
         assert port is not None
