@@ -156,6 +156,7 @@ IMAGE_PULL = Operation(
     lane=Lane.BULK,
     timeout_seconds=300.0,
     touches_registry=True,
+    image="reference",
     check=_is_transfer,
 )
 IMAGE_PUSH = Operation(
@@ -166,6 +167,7 @@ IMAGE_PUSH = Operation(
     lane=Lane.BULK,
     timeout_seconds=300.0,
     touches_registry=True,
+    image="reference",
     check=_is_push,
 )
 IMAGE_TAG = Operation(
