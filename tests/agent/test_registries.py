@@ -98,7 +98,19 @@ async def test_one_that_is_down_is_asked_again_sooner() -> None:
     assert registries.due
 
 
-async def test_a_pong_tells_how_the_registries_of_the_pulls_are() -> None:
+@pytest.mark.parametrize(
+    ("operation", "arguments", "asked_for"),
+    [
+        ("image_pull", {"reference": "registry.test/app:1"}, ["registry.test"]),
+        ("image_push", {"reference": "registry.test/app:1"}, ["registry.test"]),
+        ("container_update", {"container": "web", "image": "registry.test/app:1"}, ["registry.test"]),
+        ("container_update", {"container": "web", "image": "registry.test/app:1", "pull": "never"}, []),
+        ("container_update", {"container": "web", "image": f"sha256:{'a' * 64}"}, []),
+    ],
+)
+async def test_a_pong_tells_how_the_registries_of_the_images_are_that_were_asked_for(
+    operation: str, arguments: dict[str, object], asked_for: list[str]
+) -> None:
     clock, asked, sent = FakeClock(), Asked(), list[FromAgent]()
     worker = Worker(
         FakeDocker(clock),
@@ -109,14 +121,13 @@ async def test_a_pong_tells_how_the_registries_of_the_pulls_are() -> None:
         reach=asked,
     )
     await worker.begin_session(1, 1)
-    arguments: dict[str, object] = {"reference": "registry.test/app:1"}
-    worker.execute(Execute("command-1", "attempt-1", 1, "image_pull", arguments, 30.0, 1, 1))
+    worker.execute(Execute("command-1", "attempt-1", 1, operation, arguments, 30.0, 1, 1))
     await clock.settle()
     for sequence in (1, 2, 3):
         worker.ping(Ping(sequence, False, 0.0, 1))
         await clock.settle()
     told = [message.vitals.registries for message in sent if isinstance(message, Pong) and message.vitals]
-    assert {"registry.test": True} in told
+    assert dict.fromkeys(asked_for, True) in told
     assert told[-1] == {}
-    assert asked.names == ["registry.test"]
+    assert asked.names == asked_for
     await worker.close()

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 
 from seawall.clock import Clock
-from seawall.operations.image_reference import DEFAULT_REGISTRY, InvalidReference, parse_reference
+from seawall.operations.image_reference import DEFAULT_REGISTRY, InvalidReference, image_id, parse_reference
 
 MOST_REGISTRIES = 4
 """So many are asked: those that were used last."""
@@ -38,7 +38,9 @@ class Registries:
         self._asking = False
 
     def used(self, reference: object) -> None:
-        """An image of this reference is fetched or sent."""
+        """An image of this reference is fetched or sent; one that is named by its id comes from nowhere."""
+        if image_id(str(reference)) is not None:
+            return
         try:
             registry = parse_reference(str(reference)).registry
         except InvalidReference:

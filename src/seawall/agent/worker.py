@@ -121,8 +121,8 @@ class Worker:
     def execute(self, message: Execute, age_seconds: float = 0.0) -> None:
         """Take on an attempt; it gets one answer at least, now or later. `age_seconds` is what it lost on its way."""
         operation = self._intake.operation(message.operation)
-        if operation is not None and operation.touches_registry:
-            self._registries.used(message.arguments.get("reference"))
+        if operation is not None and operation.image is not None and message.arguments.get("pull") != "never":
+            self._registries.used(message.arguments.get(operation.image))
         if message.sequence > 0 and (operation is None or operation.changes):
             self._changes.execute(message, age_seconds)
         else:

@@ -56,6 +56,7 @@ CONTAINER_UPDATE = Operation(
     ),
     lane=Lane.BULK,
     timeout_seconds=600.0,
+    image="image",
     container="container",
     check=_is_image,
     prints=True,

@@ -157,6 +157,7 @@ IMAGE_PULL = Operation(
     lane=Lane.BULK,
     timeout_seconds=300.0,
     touches_registry=True,
+    image="reference",
     check=_is_transfer,
     prints=True,
 )
@@ -168,6 +169,7 @@ IMAGE_PUSH = Operation(
     lane=Lane.BULK,
     timeout_seconds=300.0,
     touches_registry=True,
+    image="reference",
     check=_is_push,
     prints=True,
 )

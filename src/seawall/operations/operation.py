@@ -87,8 +87,9 @@ class Operation(Struct, frozen=True):
     that says which container is meant, so that changes to one container never overlap; `project` is the same for
     Compose projects. `grace` names the argument whose seconds the host may take on top of the timeout. `needs` is what
     a host must have beyond its Docker Engine. `supported=False` reserves a name that this version answers with a clean
-    refusal. `touches_registry` says that an image's registry has to be reached from the host. `check` finds what the
-    arguments' own limits can't say: a sentence for each problem of arguments that are fine one by one. One with a
+    refusal. `touches_registry` says that an image's registry has to be reached from the host; `image` names the
+    argument with an image whose registry may be asked for it, whatever else is done. `check` finds what the arguments'
+    own limits can't say: a sentence for each problem of arguments that are fine one by one. One with a
     `stream` can be followed as one, beside or (`command=False`) instead of being a command. One that `waits` lasts
     until something happens on the host: it takes no worker's place meanwhile, and isn't hung. One that `prints` has an
     output that is worth following whole: see command_output. One with an `upload` names an archive in its arguments
@@ -104,6 +105,7 @@ class Operation(Struct, frozen=True):
     timeout_seconds: float = 30.0
     touches_docker: bool = True
     touches_registry: bool = False
+    image: str | None = None
     container: str | None = None
     project: str | None = None
     grace: str | None = None
