@@ -136,6 +136,11 @@ class Writer(Generic[Failure]):
         """Whether nothing is written any more."""
         return self._failure is not None
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for their answers."""
+        return self._inside
+
     async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Have a job done and made durable, after all jobs that were asked for earlier.
 

@@ -165,12 +165,7 @@ def _read(connection: sqlite3.Connection) -> Content:
         if left:
             raise Unsound(f"half of the tables: {left}")
         return {}
-    check = ChainCheck()
-    chain = f"SELECT {', '.join(AuditRecord._fields)} FROM audit ORDER BY position"  # noqa: S608 - our own words
-    check.take(map(AuditRecord._make, connection.execute(chain)))
-    fault = check.verdict().fault
-    if fault is not None:
-        raise Unsound(f"the audit log is broken: {fault.text}")
+    _check_chain(connection)
     found: Content = {}
     for (term,) in connection.execute("SELECT term FROM controller"):
         found["term"] = term
@@ -206,6 +201,20 @@ def _read(connection: sqlite3.Connection) -> Content:
     if again := connection.execute(twice).fetchall():
         raise Unsound(f"sequences that were given twice: {again}")
     return found
+
+
+def _check_chain(connection: sqlite3.Connection) -> None:
+    """From the first start on there are entries, and they are whole whenever the power fails."""
+    chain = f"SELECT {', '.join(AuditRecord._fields)} FROM audit ORDER BY position"  # noqa: S608 - our own words
+    entries = list(map(AuditRecord._make, connection.execute(chain)))
+    started = connection.execute("SELECT 1 FROM controller").fetchone() is not None
+    if started != bool(entries):
+        raise Unsound(f"{len(entries)} entries in the audit log of a controller that was started: {started}")
+    check = ChainCheck()
+    check.take(entries)
+    fault = check.verdict().fault
+    if entries and fault is not None:
+        raise Unsound(f"the audit log is broken: {fault.text}")
 
 
 def _reopen(database: Path, expected: Content) -> None:

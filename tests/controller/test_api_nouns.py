@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import pytest
 from seawall.core.breaker import CircuitState
 from seawall.core.command import Domain
 from seawall.core.errors import CommandErrorCode
+from seawall.engine.fleet import Signs
 from seawall.engine.store import StoreFailed
 from seawall.operations.operation import Role
 from seawall.operations.registry import OPERATIONS
 from seawall.wire.join import parse_join_token
 from tests.controller.api_plane import (
+    CHANGE,
     HOST,
     PING,
     READ,
@@ -359,3 +362,33 @@ async def test_no_answer_is_kept_by_a_cache(tmp_path: Path) -> None:
 def test_the_states_of_circuits_are_those_that_the_api_promises() -> None:
     assert {state.value for state in CircuitState} == {"closed", "open", "half_open"}
     assert {domain.value for domain in Domain} == {"agent", "docker", "registry"}
+
+
+@pytest.mark.asyncio
+async def test_the_metrics_say_how_busy_and_how_full_the_controller_is(tmp_path: Path) -> None:
+    async with api_plane(tmp_path) as plane:
+        session = plane.attach()
+        session.hold = asyncio.Event()
+        session.signs = Signs(free_bytes=5, total_bytes=100, clock_offset_seconds=-4.0)
+        await plane.post("/api/v1/commands", CHANGE)
+        await plane.post("/api/v1/circuits/web-2/docker/open", {})
+        await plane.settle()
+        text = (await plane.get("/metrics")).text
+        found = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        expected = {
+            'agents{state="connected"}': 1,
+            'agents{state="disconnected"}': 1,
+            'agent_latency_seconds{quantile="0.95"}': 0.002,
+            "agents_disk_low": 1,
+            "agent_clock_offset_seconds": 4,
+            'circuits{domain="docker",state="open"}': 1,
+            "bulkhead_in_flight": 1,
+            "commands_open": 1,
+            "streams_open": 0,
+        }
+        assert {name: float(found[name]) for name in expected} == expected
+        for name in ("store_writes_total", "store_transactions_total", "store_bytes", "store_free_bytes"):
+            assert float(found[name]) > 0, name
+        session.hold.set()
+        await plane.settle()
+        assert "\nbulkhead_in_flight 0.0\n" in (await plane.get("/metrics")).text

@@ -49,7 +49,11 @@ SABOTAGES = (
     Sabotage("skip the fsync", frozenset({"controller power", "host power"}), honest_disks=False),
     Sabotage("answer before the flush", _ENDS, Parts(store=controller.AnswersBeforeTheFlush)),
     Sabotage("ACK before the commit", _ENDS | _LINKS, _settles(controller.AcknowledgesBeforeTheCommit)),
-    Sabotage("STARTED after the effect", _ENDS, agent=AgentParts(ledger=agent.StartedAfterTheEffect)),
+    Sabotage(
+        "STARTED after the effect",
+        frozenset({"agent crash", "host power"}),
+        agent=AgentParts(ledger=agent.StartedAfterTheEffect),
+    ),
     Sabotage("DONE after the send", _ENDS, agent=AgentParts(ledger=agent.DoneAfterTheSend)),
     Sabotage(
         "refusals are not recorded", _LINKS | _FRAMES, agent=AgentParts(ledger=agent.RefusalsNotRecorded)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -14,16 +16,21 @@ from seawall.core.command import (
     CommandStatus,
     Domain,
     Outcome,
+    StoppedBy,
 )
 from seawall.core.errors import CommandErrorCode
 from seawall.core.events import (
+    AttemptFinished,
     AttemptStarted,
     CircuitChanged,
     CommandFinished,
     CommandSettled,
     RetryScheduled,
+    SlotAwaited,
 )
-from seawall.telemetry.prometheus import METRICS, Metrics
+from seawall.telemetry.prometheus import MAX_LABELLED_AGENTS, METRICS, OTHER_AGENTS, Metrics
+from seawall.telemetry.usage import USAGE, LoopLag
+from seawall.testing.clock import FakeClock
 
 COMMAND = Command("c1", "container_list", "a1", {})
 
@@ -44,6 +51,8 @@ def finished(
     *,
     attempts: int = 1,
     seconds: float = 0.1,
+    stopped_by: StoppedBy | None = None,
+    command: Command = COMMAND,
 ) -> CommandFinished:
     status = CommandStatus.SUCCESS if code is None else CommandStatus.ERROR
     result = CommandResult(
@@ -54,8 +63,9 @@ def finished(
         total_attempts=attempts,
         retried=attempts > 1,
         state=state,
+        stopped_by=stopped_by,
     )
-    return CommandFinished(0.0, COMMAND, result)
+    return CommandFinished(0.0, command, result)
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -77,8 +87,14 @@ def test_the_names_and_labels_that_programs_know_are_kept() -> None:
 
 
 def test_every_metric_that_is_declared_can_be_scraped_and_no_other() -> None:
-    metrics = Metrics(lambda: 3, lambda: [("a1", Domain.DOCKER, CircuitState.OPEN)], Counters())
+    usage = [(declaration, [(declaration.labels, 1.0)]) for declaration in USAGE]
+    metrics = Metrics(
+        lambda: 3, lambda: [("a1", Domain.DOCKER, CircuitState.OPEN)], Counters(), lambda: usage
+    )
     metrics.observe(finished(attempts=2))
+    metrics.observe(finished(CommandErrorCode.TIMEOUT, stopped_by=StoppedBy.DEADLINE))
+    metrics.observe(AttemptFinished(0.0, COMMAND, Attempt(1, "x", 1.0), Outcome(), 0.1))
+    metrics.observe(SlotAwaited(0.0, COMMAND, 0.5, got=True))
     metrics.observe(finished(CommandErrorCode.TIMEOUT, CommandState.UNKNOWN))
     metrics.observe(RetryScheduled(0.0, COMMAND, 1, 3, 1.0, Outcome(CommandErrorCode.TIMEOUT)))
     metrics.observe(
@@ -89,7 +105,10 @@ def test_every_metric_that_is_declared_can_be_scraped_and_no_other() -> None:
     scraped = {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name, _ in found}
     assert scraped == {metric.name for metric in METRICS}
     for name, labels in found:
-        declared = next(metric for metric in METRICS if name.startswith(metric.name))
+        declared = max(
+            (metric for metric in METRICS if name.startswith(metric.name)),
+            key=lambda metric: len(metric.name),
+        )
         assert {label for label, _ in labels} - {"le"} == set(declared.labels)
 
 
@@ -140,3 +159,59 @@ def test_what_was_unknown_is_counted_by_what_it_turned_out_to_be_and_stays_count
     assert found["commands_settled_total", (("state", "SUCCEEDED"),)] == 2
     assert found["commands_settled_total", (("state", "FAILED"),)] == 1
     assert found["commands_unknown_total", (("operation", "container_list"),)] == 1
+
+
+def test_ten_thousand_agents_have_fewer_than_fifty_thousand_series_and_none_is_lost_in_the_sums() -> None:
+    agents = [f"00000000-0000-7000-8000-{number:012d}" for number in range(10_000)]
+    circuits = [(agent, domain, CircuitState.OPEN) for agent in agents for domain in Domain]
+    metrics = Metrics(lambda: len(agents), lambda: circuits, Counters())
+    closed, opened, half = CircuitState.CLOSED, CircuitState.OPEN, CircuitState.HALF_OPEN
+    changes = [
+        (closed, opened),
+        (opened, half),
+        (half, opened),
+        (half, closed),
+        (opened, closed),
+        (closed, half),
+    ]
+    for agent in agents:
+        command = Command("c1", "container_list", agent, {})
+        metrics.observe(RetryScheduled(0.0, command, 1, 3, 1.0, Outcome(CommandErrorCode.TIMEOUT)))
+        metrics.observe(finished(attempts=2, command=command))
+        for origin, target in changes:
+            metrics.observe(CircuitChanged(0.0, agent, Domain.AGENT, origin, target, "because"))
+    found = samples(metrics)
+    assert 40_000 < len(found) < 50_000
+    retries = {
+        dict(labels)["agent_id"]: n for (name, labels), n in found.items() if name == "command_retries_total"
+    }
+    assert sum(retries.values()) == len(agents)
+    assert retries[OTHER_AGENTS] == len(agents) - MAX_LABELLED_AGENTS
+    assert retries[agents[0]] == 1
+
+
+class LateClock(FakeClock):
+    """Time has gone on by `late` more when somebody comes to look."""
+
+    late = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.late
+
+
+@pytest.mark.asyncio
+async def test_how_late_the_event_loop_was_is_remembered_for_half_a_minute() -> None:
+    clock = LateClock()
+    lag = LoopLag(clock)
+    running = asyncio.create_task(lag.run())
+    await clock.advance(10)
+    assert lag.seconds == 0
+    clock.late = 2.75
+    await clock.advance(0.25)
+    clock.late = 0.0
+    assert lag.seconds == pytest.approx(2.75)
+    await clock.advance(15)
+    assert lag.seconds == pytest.approx(2.75)
+    await clock.advance(35)
+    assert lag.seconds == 0
+    running.cancel()

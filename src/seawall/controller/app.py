@@ -19,7 +19,6 @@ import uvloop
 from seawall.bus.local import LocalBus
 from seawall.clock import Clock, SystemClock
 from seawall.controller.api.application import create_api
-from seawall.controller.api.circuits import effective_state
 from seawall.controller.api.services import Readiness, Services
 from seawall.controller.auth import Access, AdminTokenError
 from seawall.controller.authority import AuthorityError, CertificateAuthority
@@ -28,6 +27,7 @@ from seawall.controller.enrolment import new_join_token, revoke_agent
 from seawall.controller.gateway import Gateway, ListenFailed
 from seawall.controller.listener import ApiListener, ApiListenFailed
 from seawall.controller.policy_file import POLICY_FILE, PolicyFile
+from seawall.controller.readings import circuit_readings, usage_of
 from seawall.controller.settings import Address, ControllerSettings
 from seawall.controller.transitions import TransitionRecorder
 from seawall.controller.vault import KeyVault, VaultError
@@ -48,8 +48,9 @@ from seawall.engine.store import Store, StoreFailed
 from seawall.storage.directory import DataDirectory, DataDirectoryError
 from seawall.storage.sqlite import SqliteStore
 from seawall.telemetry.log import log_event
-from seawall.telemetry.prometheus import CircuitReading, Metrics
+from seawall.telemetry.prometheus import Metrics
 from seawall.telemetry.setup import configure, redact_text
+from seawall.telemetry.usage import LoopLag
 from seawall.toml_document import InvalidToml
 
 EXIT_FAILED = 1
@@ -114,7 +115,13 @@ class Controller:
             *(store, self.fleet, self.bus, clock, authority, controller_id, term, settings.heartbeat_seconds),
             refused=self.door.refused,
         )
-        self.metrics = Metrics(lambda: len(list(self.fleet.sessions())), self._circuits, self.gateway)
+        self.loop_lag = LoopLag(clock)
+        self.metrics = Metrics(
+            lambda: len(list(self.fleet.sessions())),
+            lambda: circuit_readings(self.guards, clock.now()),
+            self.gateway,
+            lambda: usage_of(self.services, self.gate, self.dispatcher, self.loop_lag, term),
+        )
         self._subscribers += [self.metrics.observe, self.transitions.observe, self._publish, log_event]
         self.driver = Driver(self.fleet, self.guards, clock, correlation_ids(clock), self._subscribers)
         self.dispatcher = Dispatcher(self.driver, store, self.fleet, self.bus, clock, self.gate)
@@ -166,6 +173,7 @@ class Controller:
         self._last(self.transitions.run(), "transitions")
         self._last(self.policies.watch(), "policies")
         self._last(self.door.run(), "door log")
+        self._last(self.loop_lag.run(), "loop lag")
         await self._first_of(recovered)
         self._raise_if_ended()
         self.services.readiness.recovered = True
@@ -250,12 +258,6 @@ class Controller:
         notice = notice_of(event, self.clock)
         if notice is not None:
             self.bus.publish(notice)
-
-    def _circuits(self) -> Iterator[CircuitReading]:
-        now = self.clock.now()
-        for guard in self.guards:
-            for domain, breaker in guard.breakers:
-                yield guard.agent_id, domain, effective_state(breaker, now)
 
 
 async def run_controller(

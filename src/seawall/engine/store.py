@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from msgspec import Struct
+
 from seawall.core.command import CommandState
 from seawall.engine.audit import CONTROLLER, Action, AuditRecord, Caller, Entry
 from seawall.engine.records import (
@@ -25,6 +27,18 @@ from seawall.engine.records import (
     TransitionRecord,
     Unsettled,
 )
+
+
+class StoreUsage(Struct, frozen=True):
+    """How busy and how full a store is: counters since its start, and how things stand now."""
+
+    waiting: int = 0
+    writes: int = 0
+    transactions: int = 0
+    busy_seconds: float = 0.0
+    log_bytes: int = 0
+    size_bytes: int = 0
+    free_bytes: int = 0
 
 
 class StoreFailed(Exception):
@@ -239,6 +253,9 @@ class Store(CommandStore, FleetStore, AccessStore, CircuitStore, AuditStore, Pro
 
     async def controller_identity(self) -> tuple[str, int]:
         """This controller's id, made at the first start, and the term of this start, later than any before."""
+
+    def usage(self) -> StoreUsage:
+        """How busy and how full it is. May be asked from any thread."""
 
     async def check(self) -> None:
         """A cheap proof that it can be read and written; raises StoreFailed."""

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from seawall.clock import Clock
 from seawall.engine.audit import Entry
-from seawall.engine.store import StoreFailed
+from seawall.engine.store import StoreFailed, StoreUsage
 from seawall.files import free_bytes, make_private
 from seawall.storage.access import AccessTables
 from seawall.storage.audit import AuditTables, Noted, append, noted
@@ -48,11 +48,13 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables, Audit
         writer: Writer[StoreFailed],
         chain: _Chain,
         readers: Readers,
+        path: Path,
         free_bytes: Callable[[], int],
         now: Callable[[], float],
     ) -> None:
         """Use `open`."""
         self._identity = identity
+        self._path = path
         self._free_bytes = free_bytes
         self._now = now
         self._look_at = float("-inf")
@@ -77,7 +79,7 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables, Audit
         then. `free_bytes` says how much room a directory's disk has, `commit` ends a transaction. Raises StoreFailed.
         """
         path = await asyncio.to_thread(path.absolute)
-        connection, chain = await asyncio.to_thread(_prepare, path), _Chain(commit)
+        connection, chain = await asyncio.to_thread(_prepare, path), _Chain(commit, clock.now)
         writer = Writer(
             connection,
             str(path),
@@ -95,12 +97,26 @@ class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables, Audit
         except BaseException:
             await writer.close()
             raise
-        return cls(identity, writer, chain, readers, partial(free_bytes, path.parent), clock.now)
+        return cls(identity, writer, chain, readers, path, partial(free_bytes, path.parent), clock.now)
 
     @property
     def failed(self) -> bool:
         """Whether a write has failed such that nothing is written any more."""
         return self._writer.failed
+
+    def usage(self) -> StoreUsage:
+        """See `Store.usage`."""
+        chain, path = self._chain, self._path
+        log = Path(f"{path}-wal")
+        return StoreUsage(
+            self._writer.waiting,
+            chain.writes,
+            chain.transactions,
+            chain.busy_seconds,
+            log.stat().st_size if log.exists() else 0,
+            path.stat().st_size,
+            self._free_bytes(),
+        )
 
     def has_room(self) -> bool:
         """See `Database.has_room`."""
@@ -162,18 +178,24 @@ class _Session:
 class _Chain:
     """Gathers what the jobs of a transaction have recorded, and chains it as that ends; in the writing thread."""
 
-    def __init__(self, commit: Callable[[sqlite3.Connection], object]) -> None:
+    def __init__(self, commit: Callable[[sqlite3.Connection], object], now: Callable[[], float]) -> None:
+        self.writes = self.transactions = 0
+        self.busy_seconds = 0.0
         self._commit = commit
+        self._now = now
+        self._began_at = 0.0
         self._noted: list[Noted] = []
 
     def begin(self, raw: sqlite3.Connection) -> None:
         """Start a transaction. What an earlier one has left, which failed, is void."""
         self._noted.clear()
+        self._began_at = self._now()
         begin(raw)
 
     def perform(self, job: Callable[[Connection], Result], raw: sqlite3.Connection) -> Result:
         """Do a job; what one that fails has recorded is void."""
         session = _Session(raw)
+        self.writes += 1
         result = job(session)
         self._noted += session.noted
         return result
@@ -183,6 +205,8 @@ class _Chain:
         if self._noted:
             append(_Session(raw), self._noted)
         self._commit(raw)
+        self.transactions += 1
+        self.busy_seconds += self._now() - self._began_at
 
 
 def _begin(

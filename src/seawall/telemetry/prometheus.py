@@ -10,9 +10,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Protocol
 
-from msgspec import Struct
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -21,13 +21,17 @@ from prometheus_client.registry import Collector
 from seawall.core.breaker import CircuitState
 from seawall.core.command import CommandState, Domain
 from seawall.core.events import (
+    AttemptFinished,
     CircuitChanged,
     CommandFinished,
     CommandSettled,
     Event,
     MassFailureChanged,
     RetryScheduled,
+    SlotAwaited,
 )
+from seawall.telemetry.declarations import MetricDeclaration
+from seawall.telemetry.usage import USAGE, Reading
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -35,14 +39,12 @@ DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 """Upper ends of the buckets of `command_duration_seconds`, in seconds."""
 
 
-class MetricDeclaration(Struct, frozen=True):
-    """A metric's name as it is scraped (without the suffixes of a histogram's parts), its labels and its meaning."""
+MAX_LABELLED_AGENTS = 4_000
+"""How many agents have series of their own in a metric; those that come later share `OTHER_AGENTS`.
 
-    name: str
-    kind: str
-    summary: str
-    labels: tuple[str, ...] = ()
-
+A metric by agent has one to six series for each, all together eleven: fewer than 50,000, however large the fleet is.
+"""
+OTHER_AGENTS = "other"
 
 ERRORS = MetricDeclaration(
     "command_errors_total",
@@ -67,6 +69,30 @@ DURATION = MetricDeclaration(
     "histogram",
     "From a command's start to its end, its waits included; commands that were rejected don't count.",
     ("retried",),
+)
+ATTEMPTS = MetricDeclaration(
+    "command_attempts_total",
+    "counter",
+    "Attempts that ended, by their error code; `none` are those that succeeded.",
+    ("error_code",),
+)
+ATTEMPT_DURATION = MetricDeclaration(
+    "command_attempt_duration_seconds", "histogram", "From an attempt's start to its outcome."
+)
+STOPPED = MetricDeclaration(
+    "command_retries_stopped_total",
+    "counter",
+    "Commands that could have been tried again and weren't, by what kept them from it.",
+    ("stopped_by",),
+)
+SLOT_WAITS = MetricDeclaration(
+    "bulkhead_waits_total",
+    "counter",
+    "Attempts that had to wait for a slot of their host, by whether they got one.",
+    ("got",),
+)
+SLOT_WAIT_SECONDS = MetricDeclaration(
+    "bulkhead_wait_seconds_total", "counter", "How long attempts have waited for a slot."
 )
 COMMANDS = MetricDeclaration(
     "commands_total", "counter", "Commands by how they ended.", ("operation", "state")
@@ -114,8 +140,8 @@ BAD_FRAMES = MetricDeclaration("gateway_bad_frames_total", "counter", "Frames th
 METRICS = (
     *(ERRORS, RETRIES, RETRY_SUCCESSES, TRANSITIONS, DURATION, COMMANDS, UNKNOWN, SETTLED, CONNECTED),
     *(CIRCUITS, SESSIONS_OPENED, HANDSHAKES_REFUSED, FOREIGN_ANSWERS, LATE_ANSWERS, STALE_FRAMES, BAD_FRAMES),
-    AMNESIAS,
-    MASS_FAILURE,
+    *(AMNESIAS, MASS_FAILURE, ATTEMPTS, ATTEMPT_DURATION, STOPPED, SLOT_WAITS, SLOT_WAIT_SECONDS),
+    *USAGE,
 )
 """All metrics that there are."""
 
@@ -140,8 +166,8 @@ class GatewayCounters(Protocol):
 class Metrics(Collector):
     """Counts events in `observe`, a subscriber, and is read by `render`.
 
-    `connected` says how many agents are, `circuits` which circuits exist; both are called at scrape time, like
-    `gateway`'s counters.
+    `connected` says how many agents are, `circuits` which circuits exist, `usage` how busy everything is; all are
+    called at scrape time, like `gateway`'s counters.
     """
 
     def __init__(
@@ -149,10 +175,12 @@ class Metrics(Collector):
         connected: Callable[[], int] | None = None,
         circuits: Callable[[], Iterable[CircuitReading]] | None = None,
         gateway: GatewayCounters | None = None,
+        usage: Callable[[], Iterable[Reading]] | None = None,
     ) -> None:
         self._connected = connected
         self._circuits = circuits
         self._gateway = gateway
+        self._usage = usage
         self._errors: defaultdict[str, int] = defaultdict(int)
         self._retries: defaultdict[str, int] = defaultdict(int)
         self._retry_successes: defaultdict[str, int] = defaultdict(int)
@@ -161,6 +189,12 @@ class Metrics(Collector):
         self._mass_failure = 0
         self._settled: defaultdict[str, int] = defaultdict(int)
         self._durations = {False: _Histogram(), True: _Histogram()}
+        self._attempts: defaultdict[str, int] = defaultdict(int)
+        self._attempt_durations = _Histogram()
+        self._stopped: defaultdict[str, int] = defaultdict(int)
+        self._slot_waits = {True: 0, False: 0}
+        self._slot_wait_seconds = 0.0
+        self._labels: dict[str, str] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -168,14 +202,21 @@ class Metrics(Collector):
         """Count an event."""
         if isinstance(event, CommandFinished):
             self._count_finished(event)
+        elif isinstance(event, AttemptFinished):
+            code = event.outcome.code
+            self._attempts[code.value if code is not None else "none"] += 1
+            self._attempt_durations.add(event.duration_seconds)
+        elif isinstance(event, SlotAwaited):
+            self._slot_waits[event.got] += 1
+            self._slot_wait_seconds += event.waited_seconds
         elif isinstance(event, RetryScheduled):
-            self._retries[event.command.agent_id] += 1
+            self._retries[self._label(event.command.agent_id)] += 1
         elif isinstance(event, MassFailureChanged):
             self._mass_failure = int(event.began)
         elif isinstance(event, CommandSettled):
             self._settled[event.state.value] += 1
         elif isinstance(event, CircuitChanged):
-            self._transitions[event.agent_id, event.origin.value, event.target.value] += 1
+            self._transitions[self._label(event.agent_id), event.origin.value, event.target.value] += 1
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format. Safe to call from another thread than the one that counts."""
@@ -199,20 +240,43 @@ class Metrics(Collector):
             yield GaugeMetricFamily(CONNECTED.name, CONNECTED.summary, value=self._connected())
         if self._circuits is not None:
             circuits = GaugeMetricFamily(CIRCUITS.name, CIRCUITS.summary, labels=CIRCUITS.labels)
-            for agent_id, domain, state in self._circuits():
+            # What is left out here is still in the sums by state.
+            for agent_id, domain, state in islice(self._circuits(), MAX_LABELLED_AGENTS * len(Domain)):
                 circuits.add_metric((agent_id, domain.value), _LEVELS[state])
             yield circuits
         if self._gateway is not None:
             yield from _gateway_counters(self._gateway)
+        attempts = list(self._attempts.items())
+        yield _counter(ATTEMPTS, (((code,), count) for code, count in attempts))
+        took = HistogramMetricFamily(ATTEMPT_DURATION.name, ATTEMPT_DURATION.summary)
+        took.add_metric((), self._attempt_durations.buckets(), self._attempt_durations.total)
+        yield took
+        yield _counter(STOPPED, (((by,), count) for by, count in list(self._stopped.items())))
+        waits = [(("true" if got else "false",), count) for got, count in self._slot_waits.items()]
+        yield _counter(SLOT_WAITS, waits)
+        yield _counter(SLOT_WAIT_SECONDS, [((), self._slot_wait_seconds)])
+        for declaration, values in self._usage() if self._usage is not None else ():
+            yield _family(declaration, values)
+
+    def _label(self, agent_id: str) -> str:
+        """What an agent is called in its series: only so many have their own."""
+        label = self._labels.get(agent_id)
+        if label is None:
+            if len(self._labels) >= MAX_LABELLED_AGENTS:
+                return OTHER_AGENTS
+            label = self._labels[agent_id] = agent_id
+        return label
 
     def _count_finished(self, event: CommandFinished) -> None:
         command, result = event.command, event.result
         state = result.state
+        if result.stopped_by is not None:
+            self._stopped[result.stopped_by.value] += 1
         self._commands[command.operation, state.value if state is not None else ""] += 1
         if result.error_code is not None:
             self._errors[result.error_code.value] += 1
         elif result.retried:
-            self._retry_successes[command.agent_id] += 1
+            self._retry_successes[self._label(command.agent_id)] += 1
         if state is not CommandState.REJECTED:
             self._durations[result.retried].add(result.duration_seconds)
 
@@ -245,11 +309,20 @@ class _Histogram:
 
 
 def _counter(
-    declaration: MetricDeclaration, readings: Iterable[tuple[tuple[str, ...], int]]
+    declaration: MetricDeclaration, readings: Iterable[tuple[tuple[str, ...], float]]
 ) -> CounterMetricFamily:
     family = CounterMetricFamily(declaration.name, declaration.summary, labels=declaration.labels)
     for labels, count in readings:
         family.add_metric(labels, count)
+    return family
+
+
+def _family(declaration: MetricDeclaration, values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    if declaration.kind == "counter":
+        return _counter(declaration, values)
+    family = GaugeMetricFamily(declaration.name, declaration.summary, labels=declaration.labels)
+    for labels, value in values:
+        family.add_metric(labels, value)
     return family
 
 
