@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from seawall.engine.store import StoreFailed
 from seawall.storage.access import AccessTables
+from seawall.storage.alerts import AlertTables
 from seawall.storage.circuits import CircuitTables
 from seawall.storage.commands import CommandTables
 from seawall.storage.controller import begin_term
@@ -50,7 +51,7 @@ class Transaction:
         return self._raw.execute(statement.text(_DIALECT), parameters)
 
 
-class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables):
+class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables, AlertTables):
     """`engine.store.Store` for one life of a controller."""
 
     def __init__(self, disk: Disk, node: Node) -> None:

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
@@ -30,8 +31,8 @@ NEXT = '''
 from alembic import op
 import sqlalchemy as sa
 
-revision = "0004"
-down_revision = "0003"
+revision = "9999"
+down_revision = "{head}"
 
 def upgrade():
     op.create_table("extra", sa.Column("number", sa.Integer))
@@ -39,6 +40,9 @@ def upgrade():
     op.execute("DROP TABLE agents")
     {end}
 '''
+
+
+HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -63,7 +67,7 @@ def path(tmp_path: Path) -> Path:
 def migrations_with(tmp_path: Path, end: str) -> Path:
     migrations = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
-    (migrations / "versions" / "0004_next.py").write_text(NEXT.format(end=end), encoding="utf-8")
+    (migrations / "versions" / "9999_next.py").write_text(NEXT.format(end=end, head=HEAD), encoding="utf-8")
     return migrations
 
 
@@ -84,7 +88,7 @@ def test_the_conditions_of_the_indexes_are_those_that_the_statements_show(path: 
     question = "SELECT name, sql FROM sqlite_master WHERE sql LIKE '%INDEX%WHERE%' ORDER BY name"
     with closing(connect(path)) as made, closing(connect(meant)) as expected:
         indexes = made.execute(question).fetchall()
-        assert len(indexes) == 4
+        assert len(indexes) == 5
         assert indexes == expected.execute(question).fetchall()
 
 
@@ -98,7 +102,7 @@ def test_a_later_migration_is_run_on_what_is_there(path: Path, tmp_path: Path) -
     migrate(partial(connect, path), "it", migrations_with(tmp_path, "pass"))
     with closing(connect(path)) as connection:
         assert connection.execute("SELECT term FROM controller").fetchall() == [(99,)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0004",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
 
 
 @pytest.mark.parametrize(
@@ -129,14 +133,14 @@ def test_a_failed_migration_says_that_nothing_has_changed(path: Path, tmp_path: 
 @pytest.mark.asyncio
 async def test_a_database_from_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
     with closing(connect(path)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0042'")
+        connection.execute("UPDATE alembic_version SET version_num = '9942'")
     before = content(path)
     with pytest.raises(NewerDatabase) as refused:
         await SqliteStore.open(path, SystemClock())
     message = str(refused.value)
     assert str(path) in message
-    assert "version 0042" in message
-    assert "up to 0003" in message
+    assert "version 9942" in message
+    assert f"up to {HEAD}" in message
     assert "install the newer Seawall" in message
     assert content(path) == before
 
@@ -163,7 +167,7 @@ INSERT INTO commands (command_id, operation, agent_id, agent, arguments, state, 
 def made_by_the_first_version(tmp_path: Path) -> Path:
     """A database of the first version with an agent, and a command in every state."""
     only_first, path = tmp_path / "only_first", tmp_path / "first.db"
-    shutil.copytree(MIGRATIONS, only_first, ignore=shutil.ignore_patterns("__pycache__", "0002*", "0003*"))
+    shutil.copytree(MIGRATIONS, only_first, ignore=shutil.ignore_patterns("__pycache__", "000[2-9]*"))
     migrate(partial(connect, path), "it", only_first)
     with closing(connect(path)) as connection:
         connection.execute("INSERT INTO controller VALUES (1, 'me', 7)")
@@ -202,7 +206,7 @@ async def test_what_the_first_version_left_open_stays_open_and_what_it_ended_sta
 
 def test_what_the_second_version_saw_begun_is_known_to_have_begun(tmp_path: Path) -> None:
     first_two, path = tmp_path / "first_two", tmp_path / "second.db"
-    shutil.copytree(MIGRATIONS, first_two, ignore=shutil.ignore_patterns("__pycache__", "0003*"))
+    shutil.copytree(MIGRATIONS, first_two, ignore=shutil.ignore_patterns("__pycache__", "000[3-9]*"))
     migrate(partial(connect, path), "it", first_two)
     with closing(connect(path)) as connection:
         for state in ("DISPATCHED", "RUNNING", "UNKNOWN", "SUCCEEDED"):

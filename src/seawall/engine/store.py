@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from seawall.core.command import CommandState
+from seawall.engine.alert_records import AlertStore
 from seawall.engine.records import (
     AgentRecord,
     AttemptRecord,
@@ -187,7 +188,7 @@ class CircuitStore(Protocol):
         """The newest first."""
 
 
-class Store(CommandStore, FleetStore, AccessStore, CircuitStore, Protocol):
+class Store(CommandStore, FleetStore, AccessStore, CircuitStore, AlertStore, Protocol):
     """All of it, behind one connection to the truth."""
 
     async def controller_identity(self) -> tuple[str, int]:

@@ -15,6 +15,7 @@ from seawall.clock import Clock
 from seawall.engine.store import StoreFailed
 from seawall.files import free_bytes, make_private
 from seawall.storage.access import AccessTables
+from seawall.storage.alerts import AlertTables
 from seawall.storage.circuits import CircuitTables
 from seawall.storage.commands import CommandTables
 from seawall.storage.controller import begin_term, read_identity, write_identity
@@ -36,7 +37,7 @@ LOOK_SECONDS: Final = 0.1
 _DIALECT = sqlite_dialect(paramstyle="named")
 
 
-class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
+class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables, AlertTables):
     """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
 
     def __init__(
