@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -17,6 +16,7 @@ import uvloop
 
 from seawall.bus.local import LocalBus
 from seawall.clock import Clock, SystemClock
+from seawall.controller.alerts.desk import AlertDesk
 from seawall.controller.api.application import create_api
 from seawall.controller.api.circuits import effective_state
 from seawall.controller.api.services import Readiness, Services
@@ -27,6 +27,7 @@ from seawall.controller.gateway import Gateway, ListenFailed
 from seawall.controller.listener import ApiListener, ApiListenFailed
 from seawall.controller.policy_file import POLICY_FILE, PolicyFile
 from seawall.controller.settings import Address, ControllerSettings
+from seawall.controller.stop_signals import stopped_by_signals
 from seawall.controller.transitions import TransitionRecorder
 from seawall.controller.vault import KeyVault, VaultError
 from seawall.core.events import Event
@@ -111,7 +112,15 @@ class Controller:
             *(store, self.fleet, self.bus, clock, authority, controller_id, term, settings.heartbeat_seconds)
         )
         self.metrics = Metrics(lambda: len(list(self.fleet.sessions())), self._circuits, self.gateway)
-        self._subscribers += [self.metrics.observe, self.transitions.observe, self._publish, log_event]
+        self.alerts = AlertDesk(store, self.fleet, clock, self.emit, vault, settings.data, authority.expiries)
+        self.metrics.alerts = self.alerts
+        self._subscribers += [
+            self.alerts.observe,
+            self.metrics.observe,
+            self.transitions.observe,
+            self._publish,
+            log_event,
+        ]
         self.driver = Driver(self.fleet, self.guards, clock, correlation_ids(clock), self._subscribers)
         self.dispatcher = Dispatcher(self.driver, store, self.fleet, self.bus, clock, self.gate)
         self.driver.subscribers.append(SelfCheck(self.guards, clock, self.emit).observe)
@@ -132,6 +141,7 @@ class Controller:
             invite=partial(new_join_token, store, authority.fingerprint, clock),
             revoke_agent=partial(revoke_agent, store, self.fleet, clock),
             policies=self.policies,
+            alerts=self.alerts,
             transitions=self.transitions.of_agent,
             render_metrics=self.metrics.render,
             readiness=Readiness(store, clock),
@@ -159,6 +169,7 @@ class Controller:
         self._last(self.dispatcher.run(recovered, self._stop_dispatcher), "dispatcher")
         self._last(self.transitions.run(), "transitions")
         self._last(self.policies.watch(), "policies")
+        self._last(self.alerts.run(), "alerts")
         await self._first_of(recovered)
         self._raise_if_ended()
         self.services.readiness.recovered = True
@@ -273,7 +284,7 @@ async def run_controller(
     async with AsyncExitStack() as stack:
         if stop is None:
             stop = asyncio.Event()
-            stack.enter_context(_signals(stop))
+            stack.enter_context(stopped_by_signals(stop))
         with _start_failures():
             directory = stack.enter_context(DataDirectory.open(settings.data))
             authority = await asyncio.to_thread(
@@ -361,19 +372,6 @@ def _start_failures() -> Iterator[None]:
         *(StoreFailed, VaultError),
     ) as error:
         raise StartFailed(str(error)) from error
-
-
-@contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    handled = (signal.SIGINT, signal.SIGTERM)
-    for each in handled:
-        loop.add_signal_handler(each, stop.set)
-    try:
-        yield
-    finally:
-        for each in handled:
-            loop.remove_signal_handler(each)
 
 
 def _names(settings: ControllerSettings) -> list[str]:

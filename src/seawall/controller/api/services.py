@@ -12,6 +12,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from seawall.clock import Clock
+from seawall.controller.alerts.desk import AlertDesk
 from seawall.controller.auth import Access
 from seawall.controller.policy_file import PolicyFile
 from seawall.controller.streams import Streams
@@ -85,6 +86,7 @@ class Services:
     invite: Callable[[str], Awaitable[tuple[JoinToken, datetime]]]
     revoke_agent: Callable[[str], Awaitable[bool]]
     policies: PolicyFile
+    alerts: AlertDesk
     transitions: Callable[[str], Awaitable[list[TransitionRecord]]]
     render_metrics: Callable[[], bytes]
     readiness: Readiness
