@@ -123,9 +123,9 @@ async def test_a_reader_that_comes_back_with_more_has_taken_it_although_it_gave_
     await bench.open()
     bench.drain()
     await bench.open(offset=0, again=True)
-    assert bench.streams.credited == 0
+    assert bench.streams.moves == 0
     await bench.open(offset=4, again=True)
-    assert bench.streams.credited == 1
+    assert bench.streams.moves == 1
 
 
 async def test_a_source_is_read_no_further_than_a_window_ahead_of_the_reader(bench: Bench) -> None:

@@ -77,6 +77,8 @@ class ControllerDouble:
     most_under_way: int = 0
     url: str = ""
     policy_text: str = ""
+    alert_answers: dict[tuple[str, str], object] = field(default_factory=dict)
+    """By method and path below /api/v1, for everything about alerts."""
 
     def add(self, name: str, *, simulated: bool = False, **labels: str) -> Script:
         """A host, and the script of its commands."""
@@ -123,6 +125,7 @@ class ControllerDouble:
                 web.get(f"{api}/policy", self._policy),
                 web.put(f"{api}/policy", self._policy),
                 web.get(f"{api}/commands/{{command}}/explain", self._explain),
+                web.route("*", f"{api}/{{path:alert.*}}", self._alert),
             ]
         )
         return app
@@ -342,6 +345,14 @@ class ControllerDouble:
             {"at": "2030-01-01T00:00:02Z", "kind": "finished", "text": "it is \u001b[31mSUCCEEDED"},
         ]
         return web.json_response({"command": record, "timeline": timeline})
+
+    async def _alert(self, request: web.Request) -> web.Response:
+        if request.can_read_body:
+            self.bodies.append(await request.json())
+        answer = self.alert_answers.get((request.method, request.match_info["path"]))
+        if answer is None:
+            return problem(404, "not_found", "there is no such thing")
+        return web.Response(status=204) if answer == "" else web.json_response(answer)
 
     async def _operations(self, _: web.Request) -> web.Response:
         return web.json_response([{"name": "ping", "summary": "Cross.", "role": "viewer", "arguments": []}])

@@ -37,5 +37,3 @@ def test_a_copy_goes_into_a_container_or_out_of_one() -> None:
             _cp(source, target)
     with pytest.raises(UsageProblem, match="'path'"):
         _cp("./site", "web:srv")
-
-

@@ -186,8 +186,11 @@ async def api_plane(
     identity, vault = await store.controller_identity(), KeyVault.of(directory)
     controller = Controller(ControllerSettings(data=directory), clock, store, identity, authority, vault)
     controller.services.agents_url = "https://controller.test:7701"
+    for agent in await store.agents():
+        controller.fleet.learn(agent)
     for agent_id, name, labels in ((HOST, "web-1", {"env": "prod"}), (OTHER, "web-2", {"env": "test"})):
-        await join(controller, AgentRecord(agent_id, name, bytes(32), clock.wall(), labels=labels))
+        if controller.fleet.find(agent_id) is None:
+            await join(controller, AgentRecord(agent_id, name, bytes(32), clock.wall(), labels=labels))
     tokens = {role: (await controller.access.create(role.value, role))[0].reveal() for role in Role}
     ready, stop = asyncio.Event(), asyncio.Event()
     dispatching = asyncio.create_task(controller.dispatcher.run(ready, stop))

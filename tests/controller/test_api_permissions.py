@@ -21,6 +21,9 @@ from seawall.controller.api.permissions import (
     public,
     require,
 )
+from seawall.core.circuit import CircuitState
+from seawall.core.command import Domain
+from seawall.core.events import CircuitChanged
 from seawall.operations.operation import Role
 from tests.controller.api_plane import HOST, OTHER, PING, ApiPlane, api_plane, is_problem
 
@@ -54,12 +57,58 @@ async def a_token(plane: ApiPlane) -> tuple[str, object]:
     return f"/api/v1/tokens/{record.token_id}", None
 
 
+async def an_alert(plane: ApiPlane) -> str:
+    """An open one, as a run that has ended may have left it."""
+    keeper = plane.controller.alerts.keeper
+    now = plane.clock.now()
+    plane.controller.emit(
+        CircuitChanged(now, HOST, Domain.DOCKER, CircuitState.CLOSED, CircuitState.OPEN, "5 of 6 failed")
+    )
+    await keeper.turn()
+    return (await plane.services.store.alerts())[0].alert_id
+
+
+async def to_show_an_alert(plane: ApiPlane) -> tuple[str, object]:
+    return f"/api/v1/alerts/{await an_alert(plane)}", None
+
+
+async def to_acknowledge_an_alert(plane: ApiPlane) -> tuple[str, object]:
+    return f"/api/v1/alerts/{await an_alert(plane)}/acknowledge", {"reason": "I look"}
+
+
+async def a_silence(plane: ApiPlane) -> tuple[str, object]:
+    made = await plane.post("/api/v1/alert-silences", {"seconds": 60})
+    return f"/api/v1/alert-silences/{made.json()['silence_id']}", None
+
+
+def of_channel(suffix: str = "") -> Sample:
+    async def sample(plane: ApiPlane) -> tuple[str, object]:
+        name = f"channel-{len(plane.controller.alerts.channels.names())}"
+        await plane.post("/api/v1/alert-channels", {"name": name, "url": "http://127.0.0.1:9/"})
+        return f"/api/v1/alert-channels/{name}{suffix}", None
+
+    return sample
+
+
 # A request for each route that is right in everything but, perhaps, who makes it.
 SAMPLES: dict[tuple[str, str], Sample] = {
     ("GET", "/api/v1/agents"): fixed("/api/v1/agents"),
     ("GET", "/api/v1/agents/{agent}"): fixed("/api/v1/agents/web-1"),
     ("POST", "/api/v1/agents/{agent}/release"): fixed("/api/v1/agents/web-1/release"),
     ("POST", "/api/v1/agents/{agent}/revoke"): fixed(f"/api/v1/agents/{OTHER}/revoke"),
+    ("GET", "/api/v1/alerts"): fixed("/api/v1/alerts?all=true"),
+    ("GET", "/api/v1/alerts/{alert_id}"): to_show_an_alert,
+    ("POST", "/api/v1/alerts/{alert_id}/acknowledge"): to_acknowledge_an_alert,
+    ("GET", "/api/v1/alert-rules"): fixed("/api/v1/alert-rules"),
+    ("GET", "/api/v1/alert-silences"): fixed("/api/v1/alert-silences"),
+    ("POST", "/api/v1/alert-silences"): fixed("/api/v1/alert-silences", {"seconds": 60}),
+    ("DELETE", "/api/v1/alert-silences/{silence_id}"): a_silence,
+    ("GET", "/api/v1/alert-channels"): fixed("/api/v1/alert-channels"),
+    ("POST", "/api/v1/alert-channels"): fixed(
+        "/api/v1/alert-channels", {"name": "ops", "url": "https://hooks.example.com/x"}
+    ),
+    ("DELETE", "/api/v1/alert-channels/{name}"): of_channel(),
+    ("POST", "/api/v1/alert-channels/{name}/test"): of_channel("/test"),
     ("POST", "/api/v1/commands"): fixed("/api/v1/commands", PING),
     ("GET", "/api/v1/commands"): fixed("/api/v1/commands"),
     ("GET", "/api/v1/commands/{command_id}"): of_command(),

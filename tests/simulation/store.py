@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from seawall.engine.audit import Entry
 from seawall.engine.store import StoreFailed
 from seawall.storage.access import AccessTables
+from seawall.storage.alerts import AlertTables
 from seawall.storage.audit import AuditTables, append, noted
 from seawall.storage.circuits import CircuitTables
 from seawall.storage.commands import CommandTables
@@ -60,7 +61,7 @@ class Transaction:
         append(self, list(map(noted, entries)))
 
 
-class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables, AuditTables):
+class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables, AuditTables, AlertTables):
     """`engine.store.Store` for one life of a controller."""
 
     def __init__(self, disk: Disk, node: Node) -> None:

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
@@ -26,7 +27,7 @@ from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
 from tests.storage.backends import LEDGER, command
 
-HEAD = "0006"
+HEAD = "0007"
 NEXT = '''
 """The next."""
 from alembic import op
@@ -41,6 +42,9 @@ def upgrade():
     op.execute("DROP TABLE agents")
     {end}
 '''
+
+
+HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -95,7 +99,7 @@ def test_the_conditions_of_the_indexes_are_those_that_the_statements_show(path: 
     question = "SELECT name, sql FROM sqlite_master WHERE sql LIKE '%INDEX%WHERE%' ORDER BY name"
     with closing(connect(path)) as made, closing(connect(meant)) as expected:
         indexes = made.execute(question).fetchall()
-        assert len(indexes) == 4
+        assert len(indexes) == 5
         assert indexes == expected.execute(question).fetchall()
 
 

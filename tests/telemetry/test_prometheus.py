@@ -7,6 +7,8 @@ import asyncio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from seawall.core.alert import Said
+from seawall.core.alert_rules import AlertKind
 from seawall.core.breaker import CircuitState
 from seawall.core.command import (
     Attempt,
@@ -20,6 +22,7 @@ from seawall.core.command import (
 )
 from seawall.core.errors import CommandErrorCode
 from seawall.core.events import (
+    AlertSaid,
     AttemptFinished,
     AttemptStarted,
     CircuitChanged,
@@ -86,6 +89,16 @@ def test_the_names_and_labels_that_programs_know_are_kept() -> None:
     assert declared["command_duration_seconds"] == ("retried",)
 
 
+class AlertReadings:
+    delivered, failed, given_up, waiting = 1, 2, 3, 4
+
+    def open_alerts(self) -> dict[AlertKind, int]:
+        return {AlertKind.CIRCUIT: 5}
+
+    def deliveries(self) -> AlertReadings:
+        return self
+
+
 def test_every_metric_that_is_declared_can_be_scraped_and_no_other() -> None:
     usage = [(declaration, [(declaration.labels, 1.0)]) for declaration in USAGE]
     metrics = Metrics(
@@ -101,6 +114,8 @@ def test_every_metric_that_is_declared_can_be_scraped_and_no_other() -> None:
         CircuitChanged(0.0, "a1", Domain.AGENT, CircuitState.CLOSED, CircuitState.OPEN, "because")
     )
     metrics.observe(CommandSettled(0.0, "c1", "a1", "container_restart", CommandState.FAILED))
+    metrics.alerts = AlertReadings()
+    metrics.observe(AlertSaid(0.0, Said.OPENED, AlertKind.CIRCUIT, "title", "body", 1))
     found = samples(metrics)
     scraped = {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name, _ in found}
     assert scraped == {metric.name for metric in METRICS}

@@ -11,6 +11,7 @@ import typer
 
 from seawall.cli import (
     agent,
+    alert,
     audit,
     backup,
     circuit,
@@ -65,6 +66,7 @@ for _noun in nouns.NOUNS:
     app.add_typer(nouns.group(_noun, _HANDWRITTEN), name=_noun)
 app.add_typer(command.app, name="command")
 app.add_typer(circuit.app, name="circuit")
+app.add_typer(alert.app, name="alert")
 app.add_typer(policy.app, name="policy")
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")
@@ -76,6 +78,7 @@ _EXTRAS = {
     "aiohttp": "agent",
     "cryptography": "agent",
     "alembic": "controller",
+    "apprise": "controller",
     "fastapi": "controller",
     "httpx": "controller",
     "matplotlib": "simulate",

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
+from seawall.client.alerts import Alerts
 from seawall.client.answers import decoded, problem_of, unreachable
 from seawall.client.audit import AuditLog
 from seawall.client.context import Connection, is_loopback, trust
@@ -77,6 +78,7 @@ class Client:
             trust_env=not is_loopback(host),
             limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=64),
         )
+        self.alerts = Alerts(self._send)
 
         self.audit = AuditLog(self._send)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -18,6 +17,7 @@ import uvloop
 
 from seawall.bus.local import LocalBus
 from seawall.clock import Clock, SystemClock
+from seawall.controller.alerts.desk import AlertDesk
 from seawall.controller.api.application import create_api
 from seawall.controller.api.services import Readiness, Services
 from seawall.controller.auth import Access, AdminTokenError
@@ -29,6 +29,7 @@ from seawall.controller.listener import ApiListener, ApiListenFailed
 from seawall.controller.policy_file import POLICY_FILE, PolicyFile
 from seawall.controller.readings import circuit_readings, usage_of
 from seawall.controller.settings import Address, ControllerSettings
+from seawall.controller.stop_signals import stopped_by_signals
 from seawall.controller.transitions import TransitionRecorder
 from seawall.controller.vault import KeyVault, VaultError
 from seawall.core.events import Event
@@ -122,7 +123,10 @@ class Controller:
             self.gateway,
             lambda: usage_of(self.services, self.gate, self.dispatcher, self.loop_lag, term),
         )
-        self._subscribers += [self.metrics.observe, self.transitions.observe, self._publish, log_event]
+        self.alerts = AlertDesk(store, self.fleet, clock, self.emit, vault, settings.data, authority.expiries)
+        self.metrics.alerts = self.alerts
+        self._subscribers += [self.alerts.observe, self.metrics.observe, self.transitions.observe]
+        self._subscribers += [self._publish, log_event]
         self.driver = Driver(self.fleet, self.guards, clock, correlation_ids(clock), self._subscribers)
         self.dispatcher = Dispatcher(self.driver, store, self.fleet, self.bus, clock, self.gate)
         self.driver.subscribers.append(SelfCheck(self.guards, clock, self.emit).observe)
@@ -144,6 +148,7 @@ class Controller:
             invite=partial(new_join_token, store, authority.fingerprint, clock),
             revoke_agent=partial(revoke_agent, store, self.fleet, clock),
             policies=self.policies,
+            alerts=self.alerts,
             transitions=self.transitions.of_agent,
             render_metrics=self.metrics.render,
             readiness=Readiness(store, clock),
@@ -174,6 +179,7 @@ class Controller:
         self._last(self.policies.watch(), "policies")
         self._last(self.door.run(), "door log")
         self._last(self.loop_lag.run(), "loop lag")
+        self._last(self.alerts.run(), "alerts")
         await self._first_of(recovered)
         self._raise_if_ended()
         self.services.readiness.recovered = True
@@ -283,7 +289,7 @@ async def run_controller(
     async with AsyncExitStack() as stack:
         if stop is None:
             stop = asyncio.Event()
-            stack.enter_context(_signals(stop))
+            stack.enter_context(stopped_by_signals(stop))
         with _start_failures():
             directory = stack.enter_context(DataDirectory.open(settings.data))
             authority = await asyncio.to_thread(
@@ -377,19 +383,6 @@ def _start_failures() -> Iterator[None]:
         *(StoreFailed, VaultError),
     ) as error:
         raise StartFailed(str(error)) from error
-
-
-@contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    handled = (signal.SIGINT, signal.SIGTERM)
-    for each in handled:
-        loop.add_signal_handler(each, stop.set)
-    try:
-        yield
-    finally:
-        for each in handled:
-            loop.remove_signal_handler(each)
 
 
 def _names(settings: ControllerSettings) -> list[str]:

@@ -97,6 +97,11 @@ class CertificateAuthority:
         """When the CA itself expires and every host must join again (aware, UTC)."""
         return self._ca.not_valid_after_utc
 
+    @property
+    def expiries(self) -> dict[str, datetime]:
+        """When which certificate ends."""
+        return {"server": self.not_after, "CA": self.ca_not_after}
+
     def server_context(self) -> ssl.SSLContext:
         """A context for the controller's listeners: TLS 1.2 or later with the server certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

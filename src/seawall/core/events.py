@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from seawall.core.alert import Said
+from seawall.core.alert_rules import AlertKind
 from seawall.core.breaker import CircuitState
 from seawall.core.command import Attempt, Command, CommandResult, CommandState, Domain, Outcome
 
@@ -100,6 +102,17 @@ class MassFailureChanged(Struct, frozen=True):
     agents: int
 
 
+class AlertSaid(Struct, frozen=True):
+    """Something is said of alerts of one kind, to so many channels; it is kept, and goes out now."""
+
+    at: float
+    said: Said
+    kind: AlertKind
+    title: str
+    body: str
+    channels: int
+
+
 Event = (
     AttemptStarted
     | AttemptFinished
@@ -110,4 +123,5 @@ Event = (
     | CommandSettled
     | CircuitChanged
     | MassFailureChanged
+    | AlertSaid
 )

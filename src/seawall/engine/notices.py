@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from seawall.clock import Clock, wall_of
 from seawall.core.events import (
+    AlertSaid,
     AttemptFinished,
     AttemptStarted,
     CircuitChanged,
@@ -74,6 +75,14 @@ def notice_of(event: Event, clock: Clock) -> Notice | None:
         case CommandParked():
             until = wall_of(clock, event.until).isoformat() if event.until != float("inf") else None
             return Notice("parked", event.command.agent_id, event.command.command_id, {"until": until})
+        case AlertSaid():
+            content = {
+                "said": event.said.value,
+                "kind": event.kind.value,
+                "title": event.title,
+                "text": event.body,
+            }
+            return Notice("alert", "", None, content)
         case MassFailureChanged():
             content = {"began": event.began, "failing": event.failing, "agents": event.agents}
             return Notice("mass_failure", "", None, content)

@@ -6,10 +6,6 @@ and lanes that nobody sets are those of the operation's declaration.
 
 from __future__ import annotations
 
-import difflib
-import math
-import re
-from collections.abc import Mapping
 from enum import Enum
 
 import msgspec
@@ -18,6 +14,7 @@ from msgspec import Struct
 from seawall.core.command import Lane, SafetyClass
 from seawall.core.policy import PRESETS, Policy
 from seawall.core.retry import Jitter, RetryPolicy
+from seawall.engine.limits import Limit, Table, check_table, there_is
 from seawall.operations.images import HOST_PATTERN
 from seawall.operations.operation import Operation
 from seawall.operations.registry import OPERATIONS
@@ -51,20 +48,6 @@ class OperationPolicy(Struct, frozen=True):
     fallback: Fallback
     mirror: str | None
     sources: dict[str, str]
-
-
-class Limit(Struct, frozen=True):
-    """What a value must be: of this kind, from `low` to `high`, one of the `choices`, or as `pattern` says.
-
-    `words` tell the pattern.
-    """
-
-    kind: type
-    low: float = -math.inf
-    high: float = math.inf
-    choices: tuple[str, ...] = ()
-    pattern: str | None = None
-    words: str = ""
 
 
 OPERATION_KEYS = {
@@ -111,8 +94,6 @@ PLANE_KEYS: dict[str, dict[str, Limit]] = {
 _CLASSES = {safety.value: safety for safety in SafetyClass}
 _NO_MIRROR = "none"
 _RETRY_KEYS = ("max_attempts", "initial_delay", "max_delay", "backoff_multiplier", "jitter")
-
-Table = Mapping[str, object]
 
 
 class Policies:
@@ -254,7 +235,7 @@ def _check(document: TomlDocument) -> None:
     allowed = ("preset", "default", "class", "operation", *PLANE_KEYS)
     for name, content in document.values.items():
         if name not in allowed:
-            raise document.complaint((name,), f"isn't known; {_there_is(name, allowed)}")
+            raise document.complaint((name,), f"isn't known; {there_is(name, allowed)}")
         if name == "preset":
             continue
         if not isinstance(content, dict):
@@ -262,46 +243,14 @@ def _check(document: TomlDocument) -> None:
         if name in ("class", "operation"):
             _check_inner(document, name, content)
         else:
-            _check_table(document, (name,), content, PLANE_KEYS.get(name, OPERATION_KEYS))
+            check_table(document, (name,), content, PLANE_KEYS.get(name, OPERATION_KEYS))
 
 
 def _check_inner(document: TomlDocument, kind: str, tables: Table) -> None:
     known = tuple(_CLASSES) if kind == "class" else tuple(OPERATIONS)
     for name, content in tables.items():
         if name not in known:
-            raise document.complaint((kind, name), f"isn't known; {_there_is(name, known)}")
+            raise document.complaint((kind, name), f"isn't known; {there_is(name, known)}")
         if not isinstance(content, dict):
             raise document.complaint((kind, name), f"must be a table: write [{kind}.{name}]")
-        _check_table(document, (kind, name), content, OPERATION_KEYS)
-
-
-def _check_table(
-    document: TomlDocument, path: tuple[str, ...], table: Table, limits: Mapping[str, Limit]
-) -> None:
-    for key, value in table.items():
-        limit = limits.get(key)
-        if limit is None:
-            raise document.complaint((*path, key), f"isn't known; {_there_is(key, tuple(limits))}")
-        problem = _problem(limit, value)
-        if problem is not None:
-            raise document.complaint((*path, key), f"{problem}, not {value!r}")
-
-
-def _problem(limit: Limit, value: object) -> str | None:
-    if limit.pattern is not None:
-        fits = isinstance(value, str) and re.fullmatch(limit.pattern, value) is not None
-        return None if fits else f"must be {limit.words}"
-    if limit.kind is str:
-        return None if value in limit.choices else f"must be one of {', '.join(limit.choices)}"
-    if limit.kind is bool:
-        return None if isinstance(value, bool) else "must be true or false"
-    whole = limit.kind is int
-    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if not number or not isinstance(value, int | float) or not limit.low <= value <= limit.high:
-        return f"must be a {'whole ' if whole else ''}number from {limit.low:g} to {limit.high:g}"
-    return None
-
-
-def _there_is(name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+        check_table(document, (kind, name), content, OPERATION_KEYS)

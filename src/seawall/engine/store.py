@@ -14,6 +14,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from seawall.core.command import CommandState
+from seawall.engine.alert_records import AlertStore
 from seawall.engine.audit import CONTROLLER, Action, AuditRecord, Caller, Entry
 from seawall.engine.records import (
     AgentRecord,
@@ -248,7 +249,7 @@ class RecordingStore(CommandStore, AuditStore, Protocol):
     """What a door to commands needs."""
 
 
-class Store(CommandStore, FleetStore, AccessStore, CircuitStore, AuditStore, Protocol):
+class Store(CommandStore, FleetStore, AccessStore, CircuitStore, AuditStore, AlertStore, Protocol):
     """All of it, behind one connection to the truth."""
 
     async def controller_identity(self) -> tuple[str, int]:

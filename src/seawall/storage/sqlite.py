@@ -17,6 +17,7 @@ from seawall.engine.audit import Entry
 from seawall.engine.store import StoreFailed, StoreUsage
 from seawall.files import free_bytes, make_private
 from seawall.storage.access import AccessTables
+from seawall.storage.alerts import AlertTables
 from seawall.storage.audit import AuditTables, Noted, append, noted
 from seawall.storage.circuits import CircuitTables
 from seawall.storage.commands import CommandTables
@@ -39,7 +40,7 @@ LOOK_SECONDS: Final = 0.1
 _DIALECT, _ROWS = sqlite_dialect(paramstyle="named"), sqlite_dialect(paramstyle="qmark")
 
 
-class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables, AuditTables):
+class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables, AuditTables, AlertTables):
     """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
 
     def __init__(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from seawall.core.alert import Said
 from seawall.core.command import CommandState
 from seawall.core.events import (
+    AlertSaid,
     CircuitChanged,
     CommandFinished,
     CommandParked,
@@ -33,10 +35,21 @@ def log_event(event: Event) -> None:
             _log_circuit(event)
         case CommandSettled() if _logger.isEnabledFor(logging.INFO):
             _log_settled(event)
+        case AlertSaid():
+            _log_alert(event)
         case MassFailureChanged():
             _log_mass_failure(event)
         case CommandParked() if _logger.isEnabledFor(logging.INFO):
             _log_parked(event)
+
+
+def _log_alert(event: AlertSaid) -> None:
+    _logger.log(
+        logging.INFO if event.said is Said.RECOVERED else logging.WARNING,
+        "alert: %s",
+        event.title,
+        extra={"kind": event.kind.value, "said": event.said.value, "text": event.body, "to": event.channels},
+    )
 
 
 def _log_mass_failure(event: MassFailureChanged) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Protocol
 
@@ -18,9 +18,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from seawall.core.alert_rules import AlertKind
 from seawall.core.breaker import CircuitState
 from seawall.core.command import CommandState, Domain
 from seawall.core.events import (
+    AlertSaid,
     AttemptFinished,
     CircuitChanged,
     CommandFinished,
@@ -115,6 +117,22 @@ AMNESIAS = MetricDeclaration(
 MASS_FAILURE = MetricDeclaration(
     "mass_failure", "gauge", "1 while many agents fail at once and circuits are held back, else 0."
 )
+ALERTS_SAID = MetricDeclaration(
+    "alerts_said_total", "counter", "Messages about alerts, by what they say.", ("kind", "said")
+)
+ALERTS_OPEN = MetricDeclaration("alerts_open", "gauge", "Alerts that are open.", ("kind",))
+ALERTS_DELIVERED = MetricDeclaration(
+    "alerts_delivered_total", "counter", "Messages that a channel has taken."
+)
+ALERTS_FAILED = MetricDeclaration(
+    "alerts_failed_attempts_total",
+    "counter",
+    "Attempts to deliver a message that failed; another one follows.",
+)
+ALERTS_GIVEN_UP = MetricDeclaration(
+    "alerts_given_up_total", "counter", "Messages that didn't get through in days, or whose channel is gone."
+)
+ALERTS_WAITING = MetricDeclaration("alerts_waiting", "gauge", "Messages that are still to be delivered.")
 CONNECTED = MetricDeclaration("agents_connected", "gauge", "Agents with a live session.")
 CIRCUITS = MetricDeclaration(
     "circuit_state",
@@ -141,9 +159,20 @@ METRICS = (
     *(ERRORS, RETRIES, RETRY_SUCCESSES, TRANSITIONS, DURATION, COMMANDS, UNKNOWN, SETTLED, CONNECTED),
     *(CIRCUITS, SESSIONS_OPENED, HANDSHAKES_REFUSED, FOREIGN_ANSWERS, LATE_ANSWERS, STALE_FRAMES, BAD_FRAMES),
     *(AMNESIAS, MASS_FAILURE, ATTEMPTS, ATTEMPT_DURATION, STOPPED, SLOT_WAITS, SLOT_WAIT_SECONDS),
+    *(ALERTS_SAID, ALERTS_OPEN, ALERTS_DELIVERED, ALERTS_FAILED, ALERTS_GIVEN_UP, ALERTS_WAITING),
     *USAGE,
 )
 """All metrics that there are."""
+
+
+class AlertDeliveries(Protocol):
+    """What a sender of alerts counts."""
+
+    delivered: int
+    failed: int
+    given_up: int
+    waiting: int
+
 
 CircuitReading = tuple[str, Domain, CircuitState]
 """An agent's id, the domain and the state of one of its circuits."""
@@ -161,6 +190,16 @@ class GatewayCounters(Protocol):
     stale_frames: int
     bad_frames: int
     amnesias: int
+
+
+class AlertCounters(Protocol):
+    """What is counted of alerts and of their messages."""
+
+    def open_alerts(self) -> Mapping[AlertKind, int]:
+        """How many of each kind are open."""
+
+    def deliveries(self) -> AlertDeliveries:
+        """What became of the messages."""
 
 
 class Metrics(Collector):
@@ -181,6 +220,9 @@ class Metrics(Collector):
         self._circuits = circuits
         self._gateway = gateway
         self._usage = usage
+        self.alerts: AlertCounters | None = None
+        """Whoever watches and sends alerts; without one nothing is told of them."""
+        self._alerts_said: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._errors: defaultdict[str, int] = defaultdict(int)
         self._retries: defaultdict[str, int] = defaultdict(int)
         self._retry_successes: defaultdict[str, int] = defaultdict(int)
@@ -211,6 +253,8 @@ class Metrics(Collector):
             self._slot_wait_seconds += event.waited_seconds
         elif isinstance(event, RetryScheduled):
             self._retries[self._label(event.command.agent_id)] += 1
+        elif isinstance(event, AlertSaid):
+            self._alerts_said[event.kind.value, event.said.value] += 1
         elif isinstance(event, MassFailureChanged):
             self._mass_failure = int(event.began)
         elif isinstance(event, CommandSettled):
@@ -246,6 +290,9 @@ class Metrics(Collector):
             yield circuits
         if self._gateway is not None:
             yield from _gateway_counters(self._gateway)
+        if self.alerts is not None:
+            yield _counter(ALERTS_SAID, list(self._alerts_said.items()))
+            yield from _alert_readings(self.alerts)
         attempts = list(self._attempts.items())
         yield _counter(ATTEMPTS, (((code,), count) for code, count in attempts))
         took = HistogramMetricFamily(ATTEMPT_DURATION.name, ATTEMPT_DURATION.summary)
@@ -337,3 +384,18 @@ def _gateway_counters(gateway: GatewayCounters) -> Iterator[Metric]:
         (AMNESIAS, gateway.amnesias),
     ):
         yield CounterMetricFamily(declaration.name, declaration.summary, value=count)
+
+
+def _alert_readings(alerts: AlertCounters) -> Iterator[Metric]:
+    opened = GaugeMetricFamily(ALERTS_OPEN.name, ALERTS_OPEN.summary, labels=ALERTS_OPEN.labels)
+    for kind, count in alerts.open_alerts().items():
+        opened.add_metric((kind.value,), count)
+    yield opened
+    deliveries = alerts.deliveries()
+    for declaration, count in (
+        (ALERTS_DELIVERED, deliveries.delivered),
+        (ALERTS_FAILED, deliveries.failed),
+        (ALERTS_GIVEN_UP, deliveries.given_up),
+    ):
+        yield CounterMetricFamily(declaration.name, declaration.summary, value=count)
+    yield GaugeMetricFamily(ALERTS_WAITING.name, ALERTS_WAITING.summary, value=deliveries.waiting)

@@ -12,6 +12,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from seawall.clock import Clock
+from seawall.controller.alerts.desk import AlertDesk
 from seawall.controller.auth import Access
 from seawall.controller.door_log import DoorLog
 from seawall.controller.policy_file import PolicyFile
@@ -89,6 +90,7 @@ class Services:
     invite: Callable[[str, Caller], Awaitable[tuple[JoinToken, datetime]]]
     revoke_agent: Callable[[str, Caller], Awaitable[bool]]
     policies: PolicyFile
+    alerts: AlertDesk
     transitions: Callable[[str], Awaitable[list[TransitionRecord]]]
     render_metrics: Callable[[], bytes]
     readiness: Readiness

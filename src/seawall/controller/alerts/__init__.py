@@ -1,0 +1,1 @@
+"""Alerts leave the controller: channels, the ways to them, and the sender that doesn't give up early."""
