@@ -19,6 +19,7 @@ from seawall.storage.fleet import FleetTables
 from seawall.storage.restored import begin_again
 from seawall.storage.schema import metadata
 from seawall.storage.statements import Answer, Connection, Result, Statement
+from seawall.storage.users import UserTables
 from tests.simulation.disk import Disk, DiskHandle, image_of
 from tests.simulation.node import Node
 
@@ -50,7 +51,7 @@ class Transaction:
         return self._raw.execute(statement.text(_DIALECT), parameters)
 
 
-class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables):
+class SimulatedStore(CommandTables, FleetTables, AccessTables, UserTables, CircuitTables):
     """`engine.store.Store` for one life of a controller."""
 
     def __init__(self, disk: Disk, node: Node) -> None:

@@ -30,8 +30,8 @@ NEXT = '''
 from alembic import op
 import sqlalchemy as sa
 
-revision = "0004"
-down_revision = "0003"
+revision = "0008"
+down_revision = "0007"
 
 def upgrade():
     op.create_table("extra", sa.Column("number", sa.Integer))
@@ -63,7 +63,7 @@ def path(tmp_path: Path) -> Path:
 def migrations_with(tmp_path: Path, end: str) -> Path:
     migrations = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
-    (migrations / "versions" / "0004_next.py").write_text(NEXT.format(end=end), encoding="utf-8")
+    (migrations / "versions" / "0008_next.py").write_text(NEXT.format(end=end), encoding="utf-8")
     return migrations
 
 
@@ -84,7 +84,7 @@ def test_the_conditions_of_the_indexes_are_those_that_the_statements_show(path: 
     question = "SELECT name, sql FROM sqlite_master WHERE sql LIKE '%INDEX%WHERE%' ORDER BY name"
     with closing(connect(path)) as made, closing(connect(meant)) as expected:
         indexes = made.execute(question).fetchall()
-        assert len(indexes) == 4
+        assert len(indexes) == 5
         assert indexes == expected.execute(question).fetchall()
 
 
@@ -98,7 +98,7 @@ def test_a_later_migration_is_run_on_what_is_there(path: Path, tmp_path: Path) -
     migrate(partial(connect, path), "it", migrations_with(tmp_path, "pass"))
     with closing(connect(path)) as connection:
         assert connection.execute("SELECT term FROM controller").fetchall() == [(99,)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0004",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0008",)]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ async def test_a_database_from_a_newer_version_is_refused_and_left_alone(path: P
     message = str(refused.value)
     assert str(path) in message
     assert "version 0042" in message
-    assert "up to 0003" in message
+    assert "up to 0007" in message
     assert "install the newer Seawall" in message
     assert content(path) == before
 
@@ -163,7 +163,9 @@ INSERT INTO commands (command_id, operation, agent_id, agent, arguments, state, 
 def made_by_the_first_version(tmp_path: Path) -> Path:
     """A database of the first version with an agent, and a command in every state."""
     only_first, path = tmp_path / "only_first", tmp_path / "first.db"
-    shutil.copytree(MIGRATIONS, only_first, ignore=shutil.ignore_patterns("__pycache__", "0002*", "0003*"))
+    shutil.copytree(
+        MIGRATIONS, only_first, ignore=shutil.ignore_patterns("__pycache__", "0002*", "0003*", "0007*")
+    )
     migrate(partial(connect, path), "it", only_first)
     with closing(connect(path)) as connection:
         connection.execute("INSERT INTO controller VALUES (1, 'me', 7)")
@@ -202,7 +204,7 @@ async def test_what_the_first_version_left_open_stays_open_and_what_it_ended_sta
 
 def test_what_the_second_version_saw_begun_is_known_to_have_begun(tmp_path: Path) -> None:
     first_two, path = tmp_path / "first_two", tmp_path / "second.db"
-    shutil.copytree(MIGRATIONS, first_two, ignore=shutil.ignore_patterns("__pycache__", "0003*"))
+    shutil.copytree(MIGRATIONS, first_two, ignore=shutil.ignore_patterns("__pycache__", "0003*", "0007*"))
     migrate(partial(connect, path), "it", first_two)
     with closing(connect(path)) as connection:
         for state in ("DISPATCHED", "RUNNING", "UNKNOWN", "SUCCEEDED"):

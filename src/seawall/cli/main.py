@@ -24,6 +24,7 @@ from seawall.cli import (
     simulate,
     token,
     up,
+    user,
 )
 from seawall.cli.connect import Target, explain
 from seawall.cli.exits import DONE, FAILED, INTERRUPTED, CliProblem
@@ -61,17 +62,20 @@ app.add_typer(command.app, name="command")
 app.add_typer(circuit.app, name="circuit")
 app.add_typer(policy.app, name="policy")
 app.add_typer(token.app, name="token")
+app.add_typer(user.app, name="user")
 app.add_typer(operation.app, name="operation")
 
 # What a part of Seawall needs that isn't installed, and the extra that brings it.
 _EXTRAS = {
     "aiodocker": "agent",
     "aiohttp": "agent",
+    "argon2": "controller",
     "cryptography": "agent",
     "alembic": "controller",
     "fastapi": "controller",
     "httpx": "controller",
     "matplotlib": "simulate",
+    "nicegui": "controller",
     "prometheus_client": "controller",
     "pydantic": "controller",
     "pydantic_settings": "controller",

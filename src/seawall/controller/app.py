@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -25,9 +24,14 @@ from seawall.controller.authority import AuthorityError, CertificateAuthority
 from seawall.controller.enrolment import new_join_token, revoke_agent
 from seawall.controller.gateway import Gateway, ListenFailed
 from seawall.controller.listener import ApiListener, ApiListenFailed
+from seawall.controller.passwords import Passwords
 from seawall.controller.policy_file import POLICY_FILE, PolicyFile
 from seawall.controller.settings import Address, ControllerSettings
+from seawall.controller.sign_ins import SignIns
+from seawall.controller.signals import heard
 from seawall.controller.transitions import TransitionRecorder
+from seawall.controller.ui.dashboard import Dashboard
+from seawall.controller.users import Users
 from seawall.controller.vault import KeyVault, VaultError
 from seawall.core.events import Event
 from seawall.core.guard import Guards
@@ -49,6 +53,7 @@ from seawall.telemetry.log import log_event
 from seawall.telemetry.prometheus import CircuitReading, Metrics
 from seawall.telemetry.setup import configure, redact_text
 from seawall.toml_document import InvalidToml
+from seawall.wire.secret import Secret
 
 EXIT_FAILED = 1
 EXIT_STORE_FAILED = 70
@@ -81,6 +86,8 @@ class Running:
     admin_token_file: Path
     ca_file: Path
     ca_fingerprint: str
+    set_up_code: Secret | None = None
+    """What makes the first user of the dashboard, while there never was one."""
 
 
 class Controller:
@@ -120,8 +127,12 @@ class Controller:
         self.fleet.vault = vault
         self.commands = Commands(*(store, self.dispatcher, self.fleet, self.guards, clock, self.emit), vault)
         self.access = Access(store, clock)
+        passwords = Passwords()
+        self.users = Users(store, passwords, clock)
         self.services = Services(
             access=self.access,
+            users=self.users,
+            sign_ins=SignIns(store, self.users, passwords, clock),
             store=store,
             fleet=self.fleet,
             guards=self.guards,
@@ -140,7 +151,8 @@ class Controller:
         )
         tls = None if settings.api.loopback else authority.server_context()
         self.api = create_api(self.services, metrics_open=tls is None)
-        self.listener = ApiListener(self.api, tls)
+        self.dashboard = Dashboard(self.api, self.services, tls=tls is not None)
+        self.listener = ApiListener(self.dashboard, tls)
         self._stop_dispatcher = asyncio.Event()
         self._lasting: list[asyncio.Task[None]] = []
 
@@ -181,6 +193,7 @@ class Controller:
             admin_token_file=admin_token_file,
             ca_file=settings.data / _AUTHORITY_DIRECTORY / "ca.pem",
             ca_fingerprint=self.authority.fingerprint,
+            set_up_code=await self.users.offer_set_up(),
         )
 
     async def run(self, stop: asyncio.Event, failure: asyncio.Future[None]) -> None:
@@ -195,6 +208,7 @@ class Controller:
         self.services.readiness.listening = False
         self.services.stopping.set()
         await self.listener.stop()
+        await self.dashboard.close()
         await self.gateway.stop()
         self._stop_dispatcher.set()
         for task in self._lasting:
@@ -273,7 +287,7 @@ async def run_controller(
     async with AsyncExitStack() as stack:
         if stop is None:
             stop = asyncio.Event()
-            stack.enter_context(_signals(stop))
+            stack.enter_context(heard(stop))
         with _start_failures():
             directory = stack.enter_context(DataDirectory.open(settings.data))
             authority = await asyncio.to_thread(
@@ -301,9 +315,16 @@ def main(settings: ControllerSettings, on_ready: Callable[[Running], None] | Non
     0 after a stop, 1 if it can't start or a defect ended it, 70 if the store failed.
     """
     configure(settings.log_format, settings.log_level)
-    work = run_controller(
-        settings, SystemClock(), on_ready=on_ready if on_ready is not None else lambda _: None
-    )
+
+    def ready(running: Running) -> None:
+        if running.set_up_code is not None:
+            _say(
+                f"the dashboard is at {running.api_url}/ui/ - its set-up code: {running.set_up_code.reveal()}"
+            )
+        if on_ready is not None:
+            on_ready(running)
+
+    work = run_controller(settings, SystemClock(), on_ready=ready)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(work)
@@ -361,19 +382,6 @@ def _start_failures() -> Iterator[None]:
         *(StoreFailed, VaultError),
     ) as error:
         raise StartFailed(str(error)) from error
-
-
-@contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    handled = (signal.SIGINT, signal.SIGTERM)
-    for each in handled:
-        loop.add_signal_handler(each, stop.set)
-    try:
-        yield
-    finally:
-        for each in handled:
-            loop.remove_signal_handler(each)
 
 
 def _names(settings: ControllerSettings) -> list[str]:

@@ -41,7 +41,7 @@ class LastAdminToken(Exception):
 
 
 class Principal(Struct, frozen=True):
-    """Who asks, as proved by an API token."""
+    """Who asks, as proved by an API token, or by the sign-in of a user, whose id `token_id` is then."""
 
     name: str
     role: Role

@@ -23,6 +23,7 @@ from seawall.storage.migrate import migrate
 from seawall.storage.readers import Readers
 from seawall.storage.restored import begin_again, take_mark
 from seawall.storage.statements import Answer, Connection, Result, Statement
+from seawall.storage.users import UserTables
 from seawall.writer import Writer, checkpoint, commit, write_ahead
 
 READERS: Final = 2
@@ -36,7 +37,7 @@ LOOK_SECONDS: Final = 0.1
 _DIALECT = sqlite_dialect(paramstyle="named")
 
 
-class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables):
+class SqliteStore(CommandTables, FleetTables, AccessTables, UserTables, CircuitTables):
     """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
 
     def __init__(

@@ -12,7 +12,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from seawall.controller.api import agents, circuits, commands, events, operations, policies, streams, tokens
+from seawall.controller.api import (
+    agents,
+    circuits,
+    commands,
+    events,
+    operations,
+    policies,
+    streams,
+    tokens,
+    users,
+)
 from seawall.controller.api.bodies import document
 from seawall.controller.api.health import health_router
 from seawall.controller.api.permissions import check_permissions, public, require
@@ -43,7 +53,7 @@ def create_api(services: Services, *, metrics_open: bool, more_routes: Sequence[
     )
     app.state.services = services
     health = health_router(public() if metrics_open else require(Role.VIEWER))
-    nouns = (agents, commands, circuits, policies, tokens, events, operations, streams)
+    nouns = (agents, commands, circuits, policies, tokens, users, events, operations, streams)
     for router in (*(noun.router for noun in nouns), _description, health):
         # Not included but taken over, so that the check below sees each route itself.
         app.router.routes.extend(router.routes)

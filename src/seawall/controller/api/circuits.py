@@ -61,19 +61,27 @@ async def change_circuit(
     """Hold a circuit open (nothing is sent) or closed (everything is sent), or reset it and forget."""
     body = await read_json(request, ActionBody, empty=b"{}")
     record = _find(services, agent)
+    overrule(services, record, domain, action, body.reason, principal.name)
+    return document(await _full_document(services, record, domain))
+
+
+def overrule(
+    services: Services, record: AgentRecord, domain: Domain, action: Action, reason: str, by: str
+) -> None:
+    """Hold a circuit open or closed, or reset it, for the reason that somebody gives."""
     now = services.clock.now()
-    reason = f"{body.reason or 'no reason given'} ({action.value} by {principal.name})"
+    said = f"{reason or 'no reason given'} ({action.value} by {by})"
     guard = services.guards.of(record.agent_id)
     try:
         if action is Action.RESET and domain not in dict(guard.breakers):
             # It is closed, and nobody holds it.
-            return document(await _full_document(services, record, domain))
+            return
         breaker = guard.breaker(domain)
         if action is Action.RESET:
-            transition = breaker.reset(now, reason, by=principal.name)
+            transition = breaker.reset(now, said, by=by)
         else:
             forced = CircuitState.OPEN if action is Action.OPEN else CircuitState.CLOSED
-            transition = breaker.force(forced, now, reason, by=principal.name)
+            transition = breaker.force(forced, now, said, by=by)
     finally:
         services.guards.tidy(guard, now)
     services.emit(
@@ -87,7 +95,6 @@ async def change_circuit(
             transition.by,
         )
     )
-    return document(await _full_document(services, record, domain))
 
 
 def state_of(services: Services, agent_id: str, domain: Domain) -> CircuitState:

@@ -14,7 +14,9 @@ from starlette.requests import HTTPConnection
 from seawall.clock import Clock
 from seawall.controller.auth import Access
 from seawall.controller.policy_file import PolicyFile
+from seawall.controller.sign_ins import SignIns
 from seawall.controller.streams import Streams
+from seawall.controller.users import Users
 from seawall.core.guard import Guards
 from seawall.engine.commands import Commands
 from seawall.engine.drive import Slot
@@ -75,6 +77,8 @@ class Services:
     """
 
     access: Access
+    users: Users
+    sign_ins: SignIns
     store: Store
     fleet: Fleet
     guards: Guards[Slot]
