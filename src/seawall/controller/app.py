@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -23,9 +22,10 @@ from seawall.controller.auth import Access, AdminTokenError
 from seawall.controller.authority import AuthorityError, CertificateAuthority
 from seawall.controller.enrolment import new_join_token, revoke_agent
 from seawall.controller.gateway import Gateway, ListenFailed
-from seawall.controller.listener import ApiListener, ApiListenFailed
+from seawall.controller.listener import ApiListener, ApiListenFailed, names_of, reachable
 from seawall.controller.passwords import Passwords
 from seawall.controller.policy_file import POLICY_FILE, PolicyFile
+from seawall.controller.retry_figures import RetryFigures
 from seawall.controller.settings import Address, ControllerSettings
 from seawall.controller.sign_ins import SignIns
 from seawall.controller.signals import heard
@@ -118,7 +118,14 @@ class Controller:
             *(store, self.fleet, self.bus, clock, authority, controller_id, term, settings.heartbeat_seconds)
         )
         self.metrics = Metrics(lambda: len(list(self.fleet.sessions())), self._circuits, self.gateway)
-        self._subscribers += [self.metrics.observe, self.transitions.observe, self._publish, log_event]
+        retries = RetryFigures()
+        self._subscribers += [
+            self.metrics.observe,
+            retries.observe,
+            self.transitions.observe,
+            self._publish,
+            log_event,
+        ]
         self.driver = Driver(self.fleet, self.guards, clock, correlation_ids(clock), self._subscribers)
         self.dispatcher = Dispatcher(self.driver, store, self.fleet, self.bus, clock, self.gate)
         self.driver.subscribers.append(SelfCheck(self.guards, clock, self.emit).observe)
@@ -144,6 +151,8 @@ class Controller:
             revoke_agent=partial(revoke_agent, store, self.fleet, clock),
             policies=self.policies,
             transitions=self.transitions.of_agent,
+            gate=self.gate,
+            retries=retries,
             render_metrics=self.metrics.render,
             readiness=Readiness(store, clock),
             streams=self.gateway.streams,
@@ -176,7 +185,7 @@ class Controller:
         self.services.readiness.recovered = True
         await self.gateway.start(settings.agents.host, settings.agents.port, self.authority.server_context())
         agents = Address(settings.agents.host, self.gateway.port)
-        self.services.agents_url = f"https://{_reachable(agents)}"
+        self.services.agents_url = f"https://{reachable(agents)}"
         api = await self.listener.start(settings.api)
         if self.listener.task is not None:
             self._lasting.append(self.listener.task)
@@ -188,7 +197,7 @@ class Controller:
             data=settings.data,
             api=api,
             agents=agents,
-            api_url=f"{scheme}://{_reachable(api)}",
+            api_url=f"{scheme}://{reachable(api)}",
             agents_url=self.services.agents_url,
             admin_token_file=admin_token_file,
             ca_file=settings.data / _AUTHORITY_DIRECTORY / "ca.pem",
@@ -294,7 +303,7 @@ async def run_controller(
                 CertificateAuthority.open,
                 directory.path / _AUTHORITY_DIRECTORY,
                 clock.wall(),
-                _names(settings),
+                names_of(settings.api, settings.agents),
             )
             store = await SqliteStore.open(directory.database, clock, on_failure=fail)
             stack.push_async_callback(_close, store)
@@ -382,16 +391,6 @@ def _start_failures() -> Iterator[None]:
         *(StoreFailed, VaultError),
     ) as error:
         raise StartFailed(str(error)) from error
-
-
-def _names(settings: ControllerSettings) -> list[str]:
-    """By which names others may dial this controller, beside those that every certificate has."""
-    return [_reachable(address).host for address in (settings.api, settings.agents) if not address.loopback]
-
-
-def _reachable(address: Address) -> Address:
-    """An address to dial: one that stands for all of this machine's is called by the machine's name."""
-    return Address(socket.gethostname(), address.port) if address.wildcard else address
 
 
 def _say(text: str) -> None:

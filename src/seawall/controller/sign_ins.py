@@ -71,6 +71,10 @@ class SignIns:
 
     async def begin(self, name: str, password: Secret, address: str) -> tuple[Secret, SignIn]:
         """Sign in; the secret is for the browser. Raises WrongPassword and TooManyGuesses."""
+        return await self.admit(await self.prove(name, password, address), address)
+
+    async def prove(self, name: str, password: Secret, address: str) -> UserRecord:
+        """The user whose name and password these are. Raises WrongPassword and TooManyGuesses."""
         keys = tuple(zip((f"{address} {name}", address, f" {name}"), _ALLOWANCES, strict=True))
         wait = max(self._guesses.wait_seconds(*key) for key in keys)
         if wait > 0:
@@ -84,7 +88,7 @@ class SignIns:
             raise WrongPassword("the name or the password is wrong")
         for key, _ in keys:
             self._guesses.forget(key)
-        return await self.admit(user, address)
+        return user
 
     async def admit(self, user: UserRecord, address: str) -> tuple[Secret, SignIn]:
         """Sign in a user who has proved to be the one. Raises WrongPassword if it was removed meanwhile."""

@@ -14,10 +14,12 @@ from starlette.requests import HTTPConnection
 from seawall.clock import Clock
 from seawall.controller.auth import Access
 from seawall.controller.policy_file import PolicyFile
+from seawall.controller.retry_figures import RetryFigures
 from seawall.controller.sign_ins import SignIns
 from seawall.controller.streams import Streams
 from seawall.controller.users import Users
 from seawall.core.guard import Guards
+from seawall.core.retry_gate import RetryGate
 from seawall.engine.commands import Commands
 from seawall.engine.drive import Slot
 from seawall.engine.fleet import Fleet
@@ -90,6 +92,8 @@ class Services:
     revoke_agent: Callable[[str], Awaitable[bool]]
     policies: PolicyFile
     transitions: Callable[[str], Awaitable[list[TransitionRecord]]]
+    gate: RetryGate
+    retries: RetryFigures
     render_metrics: Callable[[], bytes]
     readiness: Readiness
     streams: Streams

@@ -56,3 +56,32 @@ class Reason:
 
     async def _leave(self) -> None:
         self._dialog.reveal(False)
+
+
+class Question:
+    """Asks whether something is meant, and then does it."""
+
+    def __init__(self) -> None:
+        self._do: Callable[[], Awaitable[object]] | None = None
+        self._dialog = Dialog("")
+        with self._dialog.body:
+            self._text = Tag("p", "", "muted")
+            with box("actions"):
+                Button("Leave it", self._leave)
+                self._button = Button("Do it", self._confirm, "act primary")
+
+    def ask(self, title: str, text: str, button: str, do: Callable[[], Awaitable[object]]) -> None:
+        """Open it."""
+        self._do = do
+        self._dialog.title.show(title)
+        self._text.show(text)
+        self._button.show(button)
+        self._dialog.reveal(True)
+
+    async def _confirm(self) -> None:
+        self._dialog.reveal(False)
+        if self._do is not None:
+            await self._do()
+
+    async def _leave(self) -> None:
+        self._dialog.reveal(False)

@@ -8,16 +8,14 @@ from nicegui import Client, ui
 from seawall.controller.ui import words
 from seawall.controller.ui.elements import Button, Cell, Choice, Field, Pager, Table, Tag, box, heading
 from seawall.controller.ui.frame import Page, part
+from seawall.controller.ui.host_map import HostMap, severity
 from seawall.controller.ui.joining import Joining
 from seawall.controller.ui.overview import HostRow, Overview
-from seawall.core.circuit import CircuitState
 from seawall.operations.operation import Role
 
 _PAGE_SIZE = 50
-_ON_MAP = 600
 _ALL = "all"
 _KINDS = ("healthy", "degraded", "sick", "offline", "quarantined")
-_WORST = {"sick": 0, "quarantined": 1, "degraded": 2, "offline": 3, "healthy": 4}
 _COLUMNS = (
     ("state", "State"),
     ("name", "Host"),
@@ -54,10 +52,7 @@ class FleetPage:
             self._kind = Choice(
                 "State", {_ALL: "All", **{kind: kind for kind in _KINDS}}, _ALL, self._changed
             )
-        with box("card", "section", aria_label="Map of hosts"):
-            self._map = box("map")
-            self._map_note = Tag("p", "", "muted small")
-        self._cells: list[Tag] = []
+        self._map = HostMap("Map of hosts", severity)
         with box("card", "section", aria_label="Hosts"):
             self._table = Table(_COLUMNS, sorted_by="state", changed=self._changed, label="Hosts")
             self._pager = Pager(_PAGE_SIZE, self._page.refresh)
@@ -73,7 +68,7 @@ class FleetPage:
             self._joining.watch()
         self._count(overview)
         hosts = self._chosen(overview.hosts)
-        self._draw(hosts)
+        self._map.fill(hosts, lambda host: host.state)
         cut = self._pager.cut(len(hosts))
         empty = "No host has joined yet." if not overview.hosts else "No host fits this filter."
         self._table.fill([self._cells_of(host) for host in hosts[cut]], empty)
@@ -99,26 +94,6 @@ class FleetPage:
         found.sort(key=_KEYS[by.removeprefix("-")], reverse=by.startswith("-"))
         return found
 
-    def _draw(self, hosts: list[HostRow]) -> None:
-        shown = sorted(hosts, key=lambda host: (_WORST.get(host.state, 5), host.score, host.name))[:_ON_MAP]
-        with self._map:
-            while len(self._cells) < len(shown):
-                self._cells.append(Tag("a"))
-        for cell, host in zip(self._cells, shown, strict=False):
-            shape, tone = words.shape(host.state)
-            circuit = "" if host.circuit is CircuitState.CLOSED else f", circuit {host.circuit.value}"
-            label = f"{host.name}: {host.state}{circuit}"
-            cell.reveal(True)
-            cell.show(
-                shape, f"cell {tone}", href=f"/ui/hosts/{part(host.name)}", title=label, aria_label=label
-            )
-        for cell in self._cells[len(shown) :]:
-            cell.reveal(False)
-        more = len(hosts) - len(shown)
-        self._map_note.show(
-            f"The {len(shown)} that fare worst; {more:,} more are in the table." if more else ""
-        )
-
     def _cells_of(self, host: HostRow) -> list[Cell]:
         state, tone = words.state(host.state)
         circuit, circuit_tone = words.state(host.circuit.value)
@@ -136,7 +111,7 @@ class FleetPage:
 
 
 _KEYS = {
-    "state": lambda host: (_WORST.get(host.state, 5), host.score, host.name),
+    "state": severity,
     "name": lambda host: host.name,
     "circuit": lambda host: (-("closed", "half_open", "open").index(host.circuit.value), host.name),
     "running": lambda host: (-host.running, host.name),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -55,7 +56,8 @@ class Page:
         self._seen = True
         self._wait = 0
         self._every = 1
-        client.on_delete(lambda: self.house.visits.end(client.id))
+        self._tasks: set[asyncio.Task[None]] = set()
+        client.on_delete(self._end)
         client.title = f"{title} - Seawall"
         ui.add_head_html(_HEAD)
 
@@ -115,6 +117,13 @@ class Page:
             self._banner.reveal(True)
         else:
             self._banner.reveal(False)
+
+    def run(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Do something beside, for as long as the page is open."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def soon(self) -> None:
         """Refresh at the next turn."""
@@ -177,6 +186,11 @@ class Page:
             return False
         self._again.reveal(not lives)
         return lives
+
+    def _end(self) -> None:
+        self.house.visits.end(self._client.id)
+        for task in self._tasks:
+            task.cancel()
 
     def _notice(self, event: object) -> None:
         """The page came into view, or out of it."""

@@ -12,9 +12,9 @@ from nicegui import app, ui
 from starlette.types import ASGIApp
 
 # Each module declares its pages.
-from seawall.controller.ui import fleet
+from seawall.controller.ui import circuits, command, commands, fleet, host, resilience, settings
 
-PAGES = (fleet,)
+PAGES = (fleet, host, commands, command, circuits, resilience, settings)
 _RECONNECT_SECONDS = 30.0
 
 

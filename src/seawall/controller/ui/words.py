@@ -45,7 +45,12 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 def state(name: str) -> tuple[str, str]:
     """What a state is shown as: its shape and word, and its classes."""
     shape, tone = STATES.get(name, ("◇", _QUIET))
-    return f"{shape} {name.replace('_', '-').lower()}", f"state {tone}"
+    return f"{shape} {word(name)}", f"state {tone}"
+
+
+def word(name: str) -> str:
+    """A state's name as people write it."""
+    return name.replace("_", "-").lower()
 
 
 def shape(name: str) -> tuple[str, str]:
@@ -57,9 +62,16 @@ def shape(name: str) -> tuple[str, str]:
 def plain(text: object) -> str:
     """A text as it may be shown in one place: control characters, escapes among them, are made visible."""
     shown = str(text).translate(_SHOWN_CONTROLS)
-    # What turns the direction of writing could make one text look like another.
+    if shown.replace("\n", "").replace("\t", "").isprintable():
+        return shown
+    # What turns the direction of writing, or takes no room, could make one text look like another.
     return "".join(
-        each if each.isprintable() or each in "\t\n" else "\N{REPLACEMENT CHARACTER}" for each in shown
+        each
+        if each.isprintable() or each in "\t\n"
+        else " "
+        if each.isspace()
+        else "\N{REPLACEMENT CHARACTER}"
+        for each in shown
     )
 
 
