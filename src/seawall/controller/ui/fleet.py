@@ -83,8 +83,8 @@ class FleetPage:
             self._kind.label(kind, f"{words.shape(kind)[0]} {kind} {overview.counts.get(kind, 0):,}")
         self._kind.label(_ALL, f"All {total:,}")
         self._summary.show(
-            f"{total:,} hosts, {overview.open_circuits:,} with a circuit that isn't closed, "
-            f"{overview.running:,} commands under way"
+            f"{total:,} hosts, {overview.open_circuits:,} with a circuit that isn't closed; "
+            f"commands under way: {overview.running:,}"
         )
 
     def _chosen(self, hosts: list[HostRow]) -> list[HostRow]:

@@ -25,7 +25,7 @@ def usage_of(line: bytes) -> Usage | None:
         sample = msgspec.json.decode(line)
     except msgspec.DecodeError:
         return None
-    if not isinstance(sample, dict) or "dropped" in sample:
+    if not isinstance(sample, dict) or "cpu_stats" not in sample:
         return None
     memory = _part(sample, "memory_stats")
     given_back = _number(_part(memory, "stats"), "inactive_file")
