@@ -124,7 +124,7 @@ class Stage:
     async def _run(self, ready: threading.Event) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         settings = ControllerSettings(
-            data=self._directory / "data", api=_ANY, agents=_ANY, heartbeat_seconds=0.5
+            data=self._directory / "data", api=_ANY, agents=_ANY, heartbeat_seconds=1.0
         )
 
         def announce(running: Running) -> None:

@@ -57,16 +57,16 @@ def test_five_hundred_payloads_as_names_images_labels_and_log_lines_stay_text(
     card = region(page, "Containers")
     expect(card).to_contain_text("125 in all")
     shown = set()
-    for _ in range(5):
-        before = card.locator("tbody tr").first.inner_text()
-        shown |= set(card.locator("tbody .strong:visible").all_text_contents())
-        if card.get_by_role("button", name="Next").is_enabled():
+    for first in range(1, 125, 25):
+        expect(card).to_contain_text(f"{first}-{first + 24} of 125")
+        shown |= set(card.locator("tbody .strong").all_text_contents())
+        if first < 101:
             card.get_by_role("button", name="Next").click()
-            expect(card.locator("tbody tr").first).not_to_have_text(before)
     assert len(shown) == 125
     assert any("<script>canary(" in text for text in shown)
     assert not any("\x1b" in text for text in shown)
     card.get_by_label("Filter by name, image or label").fill("talker")
+    expect(card.locator("tbody tr")).to_have_count(1)
     card.get_by_role("row", name=re.compile("talker")).get_by_role("button", name="Log").click()
     log = region(page, "Log and figures").locator("pre")
     expect(log).to_contain_text("canary(499)")
@@ -95,5 +95,5 @@ def test_what_a_host_answers_and_says_of_an_error_stays_text(stage: Stage, page:
     expect(region(page, "Answer")).to_contain_text("<img src=x onerror=canary(1)>")
     nothing_ran(page, seen)
     page.goto(f"{stage.running.api_url}/ui/hosts/%3Cscript%3Ecanary(1)%3C%2Fscript%3E")
-    expect(page.get_by_role("heading", name="No such host")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
     nothing_ran(page, seen)

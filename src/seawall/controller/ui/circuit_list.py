@@ -9,7 +9,7 @@ from functools import partial
 from seawall.controller.api.circuits import Action, circuit_document, overrule
 from seawall.controller.ui import words
 from seawall.controller.ui.dialogs import Reason
-from seawall.controller.ui.elements import Button, Tag, box
+from seawall.controller.ui.elements import Button, KeyedRows, Tag, box
 from seawall.controller.ui.frame import Page, part
 from seawall.core.command import Domain
 from seawall.engine.records import AgentRecord, TransitionRecord
@@ -30,27 +30,24 @@ class CircuitList:
     def __init__(self, page: Page, *, with_hosts: bool) -> None:
         self._page = page
         self._with_hosts = with_hosts
-        self._rows: list[_Row] = []
         self._reason = Reason()
         names = ("Host",) if with_hosts else ()
         with box("scroll"), Tag("table", "", "natural", aria_label="Circuits") as self.root:
             with Tag("thead"), Tag("tr"):
                 for text in (*names, "Circuit", "State", "Failed", "Actions"):
                     Tag("th", text, scope="col")
-            self._body = Tag("tbody")
+            self._rows = KeyedRows(Tag("tbody"), self._make_row)
 
     def fill(self, circuits: Sequence[Circuit]) -> None:
         """Show these."""
-        with self._body:
-            while len(self._rows) < len(circuits):
-                self._rows.append(_Row(self, with_host=self._with_hosts, may=self._page.may(Role.OPERATOR)))
-        for row, circuit in zip(self._rows, circuits, strict=False):
-            row.show(
-                circuit, circuit_document(self._page.services, *circuit), self._page.services.clock.wall()
-            )
-        for row in self._rows[len(circuits) :]:
-            row.root.reveal(False)
+        services = self._page.services
+        rows = self._rows.fill([(agent.agent_id, domain) for agent, domain in circuits])
+        for row, circuit in zip(rows, circuits, strict=True):
+            row.show(circuit, circuit_document(services, *circuit), services.clock.wall())
         self.root.reveal(bool(circuits))
+
+    def _make_row(self, _: tuple[str, Domain]) -> _Row:
+        return _Row(self, with_host=self._with_hosts, may=self._page.may(Role.OPERATOR))
 
     async def ask(self, circuit: Circuit, action: Action) -> None:
         """Have a user say why, and then overrule it."""
@@ -93,7 +90,6 @@ class _Row:
     def show(self, circuit: Circuit, shown: dict[str, object], now: datetime) -> None:
         self._circuit = circuit
         agent, domain = circuit
-        self.root.reveal(True)
         if self._host is not None:
             self._host.show(agent.name, href=f"/ui/hosts/{part(agent.name)}")
         self._domain.show(domain.value)

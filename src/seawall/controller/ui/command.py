@@ -11,7 +11,7 @@ from nicegui import Client, ui
 from seawall.controller.ui import words
 from seawall.controller.ui.dialogs import Question, Reason
 from seawall.controller.ui.elements import Act, Button, Tag, box, heading, link
-from seawall.controller.ui.frame import Page, part
+from seawall.controller.ui.frame import Page, part, say_missing
 from seawall.controller.ui.host import Facts
 from seawall.core.command import CommandState
 from seawall.engine.explain import Line, explain
@@ -40,9 +40,8 @@ async def command(request: Request, client: Client, command_id: str) -> None:
     record = await page.services.store.command(command_id)
     with page.frame():
         if record is None:
-            client.status_code = 404
-            heading("No such command", 1)
-            link("Back to the commands", "/ui/commands", "act")
+            text = "Its id may be mistyped."
+            say_missing(client, "No such command", text, "/ui/commands", "Back to the commands")
             return
         await CommandPage(page, record).begin(page)
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from seawall.controller.api.problems import EXPECTED, problem_of
 from seawall.controller.ui import words
 from seawall.controller.ui.dialogs import Question
-from seawall.controller.ui.elements import Button, Field, Pager, Tag, box, heading
+from seawall.controller.ui.elements import Button, Field, KeyedRows, Pager, Tag, box, heading
 from seawall.controller.ui.following import StreamEnded, follow
 from seawall.controller.ui.frame import Page
 from seawall.controller.ui.outputs import Outputs
@@ -53,7 +53,6 @@ class Containers:
         self._outputs = outputs
         self._found: list[Container] | None = None
         self._trouble = ""
-        self._rows: list[_Row] = []
         with box("card", "section", aria_label="Containers"):
             with box("headline"):
                 heading("Containers")
@@ -63,7 +62,7 @@ class Containers:
                 with Tag("thead"), Tag("tr"):
                     for text in ("State", "Container", "Image", "Status", "Actions"):
                         Tag("th", text, scope="col")
-                self._body = Tag("tbody")
+                self._rows = KeyedRows(Tag("tbody"), self._make_row)
             self._pager = Pager(_PAGE_SIZE, page.refresh)
         self._question = Question()
         self._watching = page.run(self._watch())
@@ -73,15 +72,14 @@ class Containers:
         text = self._filter.value.strip().lower()
         found = [each for each in self._found or () if not text or _fits(each, text)]
         shown = found[self._pager.cut(len(found))]
-        with self._body:
-            while len(self._rows) < len(shown):
-                self._rows.append(_Row(self, may=self._page.may(Role.OPERATOR)))
-        for row, container in zip(self._rows, shown, strict=False):
+        rows = self._rows.fill([each.container_id for each in shown])
+        for row, container in zip(rows, shown, strict=True):
             row.show(container)
-        for row in self._rows[len(shown) :]:
-            row.root.reveal(False)
         count = "" if self._found is None else f"{len(self._found)} in all"
         self._note.show(self._trouble or count or "asking the host ...")
+
+    def _make_row(self, _: str) -> _Row:
+        return _Row(self, may=self._page.may(Role.OPERATOR))
 
     async def follow(self, container: Container) -> None:
         """Show its log."""
@@ -165,7 +163,6 @@ class _Row:
     def show(self, container: Container) -> None:
         self._container = container
         state, tone = words.state(container.state)
-        self.root.reveal(True)
         self._state.show(words.plain(state), tone)
         self._name.show(words.plain(container.name), title=words.plain(container.labels))
         self._image.show(words.plain(container.image), title=words.plain(container.container_id))
@@ -205,7 +202,7 @@ def _listed(line: bytes) -> list[Container] | None:
     if not isinstance(listed, list):
         return None
     found = [_container(each) for each in listed if isinstance(each, dict)]
-    return sorted(found, key=lambda each: (each.state not in _ALIVE, each.name))
+    return sorted(found, key=lambda each: (each.name, each.container_id))
 
 
 def _container(record: Mapping[str, object]) -> Container:

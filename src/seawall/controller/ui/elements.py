@@ -6,7 +6,8 @@ Quasar's components, and the page's policy forbids `eval`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
@@ -189,6 +190,40 @@ class Dialog(ui.element):
         if self.shown is not shown:
             self.props["model-value"] = shown
             self.update()
+
+
+class Row(Protocol):
+    """What a keyed row must have."""
+
+    @property
+    def root(self) -> Tag:
+        """The element that holds it."""
+
+
+Key = TypeVar("Key", bound=Hashable)
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+class KeyedRows(Generic[Key, AnyRow]):
+    """Rows with buttons. A row belongs to its key for good: what is pressed is what the browser shows beside it."""
+
+    def __init__(self, parent: Tag, make: Callable[[Key], AnyRow]) -> None:
+        self._parent = parent
+        self._make = make
+        self._rows: dict[Key, AnyRow] = {}
+
+    def fill(self, keys: Sequence[Key]) -> list[AnyRow]:
+        """Have a row for each of these keys, in this order; they are returned."""
+        for gone in self._rows.keys() - set(keys):
+            self._rows.pop(gone).root.delete()
+        for index, key in enumerate(keys):
+            if key not in self._rows:
+                with self._parent:
+                    self._rows[key] = self._make(key)
+            root = self._rows[key].root
+            if self._parent.default_slot.children[index] is not root:
+                root.move(target_index=index)
+        return [self._rows[key] for key in keys]
 
 
 class Cell:

@@ -16,7 +16,7 @@ from seawall.controller.api.services import Services
 from seawall.controller.auth import Principal
 from seawall.controller.ui import words
 from seawall.controller.ui.dialogs import sign_in_again
-from seawall.controller.ui.elements import Act, Tag, box, link
+from seawall.controller.ui.elements import Act, Tag, box, heading, link
 from seawall.controller.ui.forms import SIGN_OUT, STATIC
 from seawall.controller.ui.visits import Arrival, House
 from seawall.core.command import CommandState
@@ -28,6 +28,7 @@ from seawall.operations.operation import Role
 REFRESH_SECONDS = 0.5
 """A page changes twice a second at most."""
 
+_NOT_FOUND = 404
 _PLACES = (
     ("/ui/", "Fleet"),
     ("/ui/commands", "Commands"),
@@ -196,6 +197,15 @@ class Page:
         """The page came into view, or out of it."""
         self._seen = getattr(event, "args", True) is not False
         self._wait = 0
+
+
+def say_missing(client: Client, title: str, text: str, target: str, way_on: str) -> None:
+    """Say that what was asked for isn't there, and where to go on."""
+    client.status_code = _NOT_FOUND
+    heading(title, 1)
+    Tag("p", text, "muted")
+    with Tag("p"):
+        link(way_on, target, "act")
 
 
 def part(text: str) -> str:

@@ -11,7 +11,7 @@ from seawall.controller.ui.circuit_list import CircuitList, Timeline
 from seawall.controller.ui.command_list import CommandTable
 from seawall.controller.ui.containers import Containers
 from seawall.controller.ui.elements import Button, Tag, box, heading, link
-from seawall.controller.ui.frame import Page
+from seawall.controller.ui.frame import Page, say_missing
 from seawall.controller.ui.outputs import Outputs
 from seawall.core.command import Domain
 from seawall.engine.records import AgentRecord
@@ -27,10 +27,7 @@ async def host(request: Request, client: Client, name: str) -> None:
     agent = page.services.fleet.find(name)
     with page.frame():
         if agent is None:
-            client.status_code = 404
-            heading("No such host", 1)
-            Tag("p", "It may have been revoked, or has another name now.", "muted")
-            link("Back to the fleet", "/ui/", "act")
+            say_missing(client, "No such host", "It may have been revoked.", "/ui/", "Back to the fleet")
             return
         await HostPage(page, agent).begin(page)
 

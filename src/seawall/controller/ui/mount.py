@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 
-from fastapi import FastAPI
-from nicegui import app, ui
+from fastapi import FastAPI, Request
+from nicegui import Client, app, ui
 from starlette.types import ASGIApp
 
-# Each module declares its pages.
+# Each module declares its page.
 from seawall.controller.ui import circuits, command, commands, fleet, host, resilience, settings
+from seawall.controller.ui.frame import Page, say_missing
 
 PAGES = (fleet, host, commands, command, circuits, resilience, settings)
 _RECONNECT_SECONDS = 30.0
@@ -44,6 +45,14 @@ def _shell() -> FastAPI:
         show_welcome_message=False,
         favicon=Path(__file__).parent / "static" / "seawall.svg",
     )
+    # After all others, so that they are asked first.
+    ui.page("/{path:path}")(missing)
     # Polling would go on where a socket was refused.
     app.config.socket_io_js_transports = ["websocket"]
     return shell
+
+
+async def missing(request: Request, client: Client) -> None:
+    """What is said of a path that no page has."""
+    with Page(request, client, "Nothing here").frame():
+        say_missing(client, "Nothing here", "No page has this address.", "/ui/", "Back to the fleet")

@@ -12,7 +12,7 @@ from seawall.controller.api.problems import Problem, ProblemCode
 from seawall.controller.sign_ins import TooManyGuesses, WrongPassword
 from seawall.controller.ui import words
 from seawall.controller.ui.dialogs import Question
-from seawall.controller.ui.elements import Button, Choice, Dialog, Field, Tag, box, heading
+from seawall.controller.ui.elements import Act, Button, Choice, Dialog, Field, KeyedRows, Tag, box, heading
 from seawall.controller.ui.frame import Page
 from seawall.engine.records import TokenRecord, UserRecord
 from seawall.operations.operation import Role
@@ -157,35 +157,29 @@ class _List:
 
     def __init__(self, names: tuple[str, ...], verb: str, act: Callable[[str], Awaitable[None]]) -> None:
         self._width, self._verb, self._act = len(names), verb, act
-        self._rows: list[tuple[Tag, list[Tag]]] = []
-        self._keys: list[str] = []
         with box("scroll"), Tag("table", "", "natural"):
             with Tag("thead"), Tag("tr"):
                 for name in (*names, ""):
                     Tag("th", name, scope="col")
-            self._body = Tag("tbody")
+            self._rows = KeyedRows(Tag("tbody"), self._make_row)
 
     def fill(self, rows: list[tuple[str, tuple[str, ...]]]) -> None:
         """Show these rows, each with its key."""
-        self._keys = [key for key, _ in rows]
-        with self._body:
-            while len(self._rows) < len(rows):
-                index = len(self._rows)
-                with Tag("tr") as line:
-                    cells = [Tag("td") for _ in range(self._width)]
-                    with Tag("td"), box("actions"):
-                        Button(self._verb, partial(self._press, index), "act slim danger")
-                self._rows.append((line, cells))
-        for (line, cells), (_, texts) in zip(self._rows, rows, strict=False):
-            line.reveal(True)
-            for cell, text in zip(cells, texts, strict=True):
+        made = self._rows.fill([key for key, _ in rows])
+        for row, (_, texts) in zip(made, rows, strict=True):
+            for cell, text in zip(row.cells, texts, strict=True):
                 cell.show(words.plain(text))
-        for line, _ in self._rows[len(rows) :]:
-            line.reveal(False)
 
-    async def _press(self, index: int) -> None:
-        if index < len(self._keys):
-            await self._act(self._keys[index])
+    def _make_row(self, key: str) -> _Row:
+        return _Row(self._width, self._verb, partial(self._act, key))
+
+
+class _Row:
+    def __init__(self, width: int, verb: str, act: Act) -> None:
+        with Tag("tr") as self.root:
+            self.cells = [Tag("td") for _ in range(width)]
+            with Tag("td"), box("actions"):
+                Button(verb, act, "act slim danger")
 
 
 def _end(token: TokenRecord) -> str:
