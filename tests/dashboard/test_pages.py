@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from seawall.cli.main import main
 from seawall.controller.sign_ins import IDLE
 from seawall.testing.containers import FakeContainer
 from seawall.testing.faults import Fault
@@ -156,12 +158,36 @@ def test_an_expired_sign_in_asks_again_and_the_page_stays_as_it_is(stage: Stage,
     expect(page.get_by_role("row", name=re.compile("web-2"))).to_be_visible()
 
 
-def test_who_is_removed_sees_nothing_more(stage: Stage, page: Page) -> None:
-    stage.api("POST", "/api/v1/users", {"name": "eve", "role": "viewer", "password": PASSWORD})
+def test_who_is_made_on_the_command_line_looks_and_once_removed_sees_nothing_more(
+    stage: Stage,
+    page: Page,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SEAWALL_URL", stage.running.api_url)
+    monkeypatch.setenv("SEAWALL_TOKEN", stage.running.admin_token_file.read_text().strip())
+    # The browser's driver has the event loop of this thread.
+    threads = ThreadPoolExecutor(1)
+
+    def call(words: list[str]) -> int:
+        return threads.submit(main, words).result(30)
+
+    password = tmp_path / "password"
+    password.write_text(f"{PASSWORD}\n")
+    assert call(["user", "add", "eve", "--role", "operator", "--password-file", str(password)]) == 0
+    assert call(["user", "add", "eve", "--role", "operator", "--password-file", str(password)]) == 1
+    assert call(["user", "role", "eve", "viewer"]) == 0
+    assert call(["user", "password", "eve", "--password-file", str(password)]) == 0
+    capsys.readouterr()
+    assert call(["user", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert re.search(r"eve +viewer", listed)
+    assert "argon2" not in listed
     sign_in(page, stage, "/ui/hosts/web-1", "eve")
     expect(region(page, "Containers").get_by_role("row")).not_to_have_count(1)
     expect(page.get_by_role("button", name="Restart")).to_have_count(0)
-    assert stage.api("DELETE", "/api/v1/users/eve").status_code == 204
+    assert call(["user", "remove", "eve"]) == 0
     expect(page.get_by_role("dialog", name="Sign in again")).to_be_visible()
 
 
