@@ -17,7 +17,7 @@ BENCH_ARGS ?=
 MUTANTS_ARGS ?=
 SOAK_ARGS ?=
 
-.PHONY: help setup up check test mutants soak lint format types arch generate bench pictures lock clean
+.PHONY: help setup up check test mutants soak lint format types arch generate bench pictures screenshots lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -82,6 +82,10 @@ pictures: setup ## Draw the pictures of the documentation anew
 	for scenario in overload dead outage very-flaky; do \
 		$(BIN)/seawall simulate $$scenario --against naive --seeds 1 --plot docs/explain/$$scenario.png; \
 	done
+
+# Real pages of a controller with simulated hosts, in Debian's Chromium.
+screenshots: setup ## Draw the pictures of the dashboard anew
+	PYTHONPATH=. $(BIN)/python scripts/screenshots.py
 
 # The newest versions that pyproject.toml allows, each with its hashes, for every supported Python and platform.
 lock: setup ## Lock the requirements anew

@@ -25,6 +25,7 @@ from seawall.core.circuit import CircuitState
 from seawall.core.command import Domain
 from seawall.core.events import CircuitChanged
 from seawall.operations.operation import Role
+from seawall.wire.secret import Secret
 from tests.controller.api_plane import HOST, OTHER, PING, ApiPlane, api_plane, is_problem
 
 Sample = Callable[[ApiPlane], Awaitable[tuple[str, object]]]
@@ -90,6 +91,22 @@ def of_channel(suffix: str = "") -> Sample:
     return sample
 
 
+async def a_user(plane: ApiPlane) -> tuple[str, object]:
+    name = f"spare-{len(await plane.services.users.all())}"
+    await plane.services.users.add(name, Secret("correct horse"), Role.VIEWER)
+    return f"/api/v1/users/{name}", None
+
+
+async def a_users_password(plane: ApiPlane) -> tuple[str, object]:
+    path, _ = await a_user(plane)
+    return f"{path}/password", {"password": "battery staple"}
+
+
+async def a_users_role(plane: ApiPlane) -> tuple[str, object]:
+    path, _ = await a_user(plane)
+    return f"{path}/role", {"role": "operator"}
+
+
 # A request for each route that is right in everything but, perhaps, who makes it.
 SAMPLES: dict[tuple[str, str], Sample] = {
     ("GET", "/api/v1/agents"): fixed("/api/v1/agents"),
@@ -132,6 +149,13 @@ SAMPLES: dict[tuple[str, str], Sample] = {
     ("GET", "/api/v1/tokens"): fixed("/api/v1/tokens"),
     ("POST", "/api/v1/tokens"): fixed("/api/v1/tokens", {"name": "ci", "role": "viewer"}),
     ("DELETE", "/api/v1/tokens/{token_id}"): a_token,
+    ("GET", "/api/v1/users"): fixed("/api/v1/users"),
+    ("POST", "/api/v1/users"): fixed(
+        "/api/v1/users", {"name": "eve", "role": "viewer", "password": "correct horse"}
+    ),
+    ("DELETE", "/api/v1/users/{name}"): a_user,
+    ("PUT", "/api/v1/users/{name}/password"): a_users_password,
+    ("PUT", "/api/v1/users/{name}/role"): a_users_role,
     ("POST", "/api/v1/join-tokens"): fixed("/api/v1/join-tokens"),
     ("GET", "/api/v1/events"): fixed("/api/v1/events"),
     ("GET", "/api/v1/operations"): fixed("/api/v1/operations"),

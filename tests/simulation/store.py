@@ -22,6 +22,7 @@ from seawall.storage.fleet import FleetTables
 from seawall.storage.restored import begin_again
 from seawall.storage.schema import metadata
 from seawall.storage.statements import Answer, Connection, Result, Row, Statement
+from seawall.storage.users import UserTables
 from tests.simulation.disk import Disk, DiskHandle, image_of
 from tests.simulation.node import Node
 
@@ -61,7 +62,9 @@ class Transaction:
         append(self, list(map(noted, entries)))
 
 
-class SimulatedStore(CommandTables, FleetTables, AccessTables, CircuitTables, AuditTables, AlertTables):
+class SimulatedStore(
+    CommandTables, FleetTables, AccessTables, UserTables, CircuitTables, AuditTables, AlertTables
+):
     """`engine.store.Store` for one life of a controller."""
 
     def __init__(self, disk: Disk, node: Node) -> None:

@@ -14,8 +14,10 @@ from seawall.engine.records import (
     CommandRecord,
     JoinTokenRecord,
     LedgerFacts,
+    SignInRecord,
     TokenRecord,
     TransitionRecord,
+    UserRecord,
 )
 from seawall.engine.store import Store
 from seawall.storage.sqlite import SqliteStore
@@ -98,6 +100,30 @@ def token(token_id: str = "t-1", **changes: object) -> TokenRecord:
         "created_at": NOW,
     }
     return TokenRecord(**(fields | changes))  # type: ignore[arg-type]
+
+
+def user(user_id: str = "u-1", **changes: object) -> UserRecord:
+    fields: dict[str, object] = {
+        "user_id": user_id,
+        "name": f"name-of-{user_id}",
+        "password_hash": "a hash",
+        "role": "operator",
+        "created_at": NOW,
+    }
+    return UserRecord(**(fields | changes))  # type: ignore[arg-type]
+
+
+def sign_in(sign_in_id: str = "s-1", user_id: str = "u-1", **changes: object) -> SignInRecord:
+    fields: dict[str, object] = {
+        "sign_in_id": sign_in_id,
+        "user_id": user_id,
+        "secret_hash": f"hash of {sign_in_id}",
+        "created_at": NOW,
+        "seen_at": NOW,
+        "expires_at": later(600),
+        "address": "192.0.2.1",
+    }
+    return SignInRecord(**(fields | changes))  # type: ignore[arg-type]
 
 
 def transition(reason: str, agent_id: str = "a-1") -> TransitionRecord:

@@ -211,7 +211,7 @@ class Streams:
         self._ready: OrderedDict[str, _Stream] = OrderedDict()
         self._wake: Callable[[], object] | None = None
         self.moves = 0
-        """How many times readers have taken more of their streams, by their credit or where they resume, or sent more."""
+        """How many times readers have taken more of their streams, by credit or where they resume, or sent more."""
 
     def __len__(self) -> int:
         return len(self._streams)

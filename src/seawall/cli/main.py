@@ -27,6 +27,7 @@ from seawall.cli import (
     simulate,
     token,
     up,
+    user,
 )
 from seawall.cli.connect import Target, explain
 from seawall.cli.exits import DONE, FAILED, INTERRUPTED, CliProblem
@@ -70,18 +71,21 @@ app.add_typer(alert.app, name="alert")
 app.add_typer(policy.app, name="policy")
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")
+app.add_typer(user.app, name="user")
 app.add_typer(operation.app, name="operation")
 
 # What a part of Seawall needs that isn't installed, and the extra that brings it.
 _EXTRAS = {
     "aiodocker": "agent",
     "aiohttp": "agent",
+    "argon2": "controller",
     "cryptography": "agent",
     "alembic": "controller",
     "apprise": "controller",
     "fastapi": "controller",
     "httpx": "controller",
     "matplotlib": "simulate",
+    "nicegui": "controller",
     "pathspec": "controller",
     "prometheus_client": "controller",
     "pydantic": "controller",

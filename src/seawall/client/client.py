@@ -33,6 +33,7 @@ from seawall.client.models import (
 from seawall.client.parcels import Parcel
 from seawall.client.streams import Stream
 from seawall.client.uploads import Progress, Upload
+from seawall.client.users import Users
 from seawall.clock import Clock, SystemClock
 from seawall.core.retry import RetryPolicy, back_off
 
@@ -65,6 +66,7 @@ class Client:
         self._connection = connection
         self._url = connection.url
         self._clock = clock if clock is not None else SystemClock()
+        self.users = Users(self._send)
         headers = {"Accept": "application/json", "User-Agent": "seawall"}
         if connection.token is not None:
             headers["Authorization"] = f"Bearer {connection.token.reveal()}"

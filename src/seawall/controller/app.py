@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -25,12 +24,17 @@ from seawall.controller.authority import AuthorityError, CertificateAuthority
 from seawall.controller.door_log import DoorLog
 from seawall.controller.enrolment import new_join_token, revoke_agent
 from seawall.controller.gateway import Gateway, ListenFailed
-from seawall.controller.listener import ApiListener, ApiListenFailed
+from seawall.controller.listener import ApiListener, ApiListenFailed, names_of, reachable
+from seawall.controller.passwords import Passwords
 from seawall.controller.policy_file import POLICY_FILE, PolicyFile
 from seawall.controller.readings import circuit_readings, usage_of
+from seawall.controller.retry_figures import RetryFigures
 from seawall.controller.settings import Address, ControllerSettings
+from seawall.controller.sign_ins import SignIns
 from seawall.controller.stop_signals import stopped_by_signals
 from seawall.controller.transitions import TransitionRecorder
+from seawall.controller.ui.dashboard import Dashboard
+from seawall.controller.users import Users
 from seawall.controller.vault import KeyVault, VaultError
 from seawall.core.events import Event
 from seawall.core.guard import Guards
@@ -53,6 +57,7 @@ from seawall.telemetry.prometheus import Metrics
 from seawall.telemetry.setup import configure, redact_text
 from seawall.telemetry.usage import LoopLag
 from seawall.toml_document import InvalidToml
+from seawall.wire.secret import Secret
 
 EXIT_FAILED = 1
 EXIT_STORE_FAILED = 70
@@ -85,6 +90,8 @@ class Running:
     admin_token_file: Path
     ca_file: Path
     ca_fingerprint: str
+    set_up_code: Secret | None = None
+    """What makes the first user of the dashboard, while there never was one."""
 
 
 class Controller:
@@ -125,8 +132,9 @@ class Controller:
         )
         self.alerts = AlertDesk(store, self.fleet, clock, self.emit, vault, settings.data, authority.expiries)
         self.metrics.alerts = self.alerts
-        self._subscribers += [self.alerts.observe, self.metrics.observe, self.transitions.observe]
-        self._subscribers += [self._publish, log_event]
+        retries = RetryFigures()
+        self._subscribers += [self.alerts.observe, self.metrics.observe, retries.observe]
+        self._subscribers += [self.transitions.observe, self._publish, log_event]
         self.driver = Driver(self.fleet, self.guards, clock, correlation_ids(clock), self._subscribers)
         self.dispatcher = Dispatcher(self.driver, store, self.fleet, self.bus, clock, self.gate)
         self.driver.subscribers.append(SelfCheck(self.guards, clock, self.emit).observe)
@@ -135,9 +143,13 @@ class Controller:
         self.fleet.vault = vault
         self.commands = Commands(*(store, self.dispatcher, self.fleet, self.guards, clock, self.emit), vault)
         self.access = Access(store, clock)
+        passwords = Passwords()
+        self.users = Users(store, passwords, clock)
         self.services = Services(
             access=self.access,
             door=self.door,
+            users=self.users,
+            sign_ins=SignIns(store, self.users, passwords, clock),
             store=store,
             fleet=self.fleet,
             guards=self.guards,
@@ -150,6 +162,8 @@ class Controller:
             policies=self.policies,
             alerts=self.alerts,
             transitions=self.transitions.of_agent,
+            gate=self.gate,
+            retries=retries,
             render_metrics=self.metrics.render,
             readiness=Readiness(store, clock),
             streams=self.gateway.streams,
@@ -157,7 +171,8 @@ class Controller:
         )
         tls = None if settings.api.loopback else authority.server_context()
         self.api = create_api(self.services, metrics_open=tls is None)
-        self.listener = ApiListener(self.api, tls)
+        self.dashboard = Dashboard(self.api, self.services, tls=tls is not None)
+        self.listener = ApiListener(self.dashboard, tls)
         self._stop_dispatcher = asyncio.Event()
         self._lasting: list[asyncio.Task[None]] = []
 
@@ -185,7 +200,7 @@ class Controller:
         self.services.readiness.recovered = True
         await self.gateway.start(settings.agents.host, settings.agents.port, self.authority.server_context())
         agents = Address(settings.agents.host, self.gateway.port)
-        self.services.agents_url = f"https://{_reachable(agents)}"
+        self.services.agents_url = f"https://{reachable(agents)}"
         api = await self.listener.start(settings.api)
         if self.listener.task is not None:
             self._lasting.append(self.listener.task)
@@ -197,11 +212,12 @@ class Controller:
             data=settings.data,
             api=api,
             agents=agents,
-            api_url=f"{scheme}://{_reachable(api)}",
+            api_url=f"{scheme}://{reachable(api)}",
             agents_url=self.services.agents_url,
             admin_token_file=admin_token_file,
             ca_file=settings.data / _AUTHORITY_DIRECTORY / "ca.pem",
             ca_fingerprint=self.authority.fingerprint,
+            set_up_code=await self.users.offer_set_up(),
         )
 
     async def run(self, stop: asyncio.Event, failure: asyncio.Future[None]) -> None:
@@ -216,6 +232,7 @@ class Controller:
         self.services.readiness.listening = False
         self.services.stopping.set()
         await self.listener.stop()
+        await self.dashboard.close()
         await self.gateway.stop()
         self._stop_dispatcher.set()
         for task in self._lasting:
@@ -296,7 +313,7 @@ async def run_controller(
                 CertificateAuthority.open,
                 directory.path / _AUTHORITY_DIRECTORY,
                 clock.wall(),
-                _names(settings),
+                names_of(settings.api, settings.agents),
             )
             store = await SqliteStore.open(directory.database, clock, on_failure=fail)
             stack.push_async_callback(_close, store)
@@ -319,6 +336,10 @@ def main(settings: ControllerSettings, on_ready: Callable[[Running], None] | Non
     configure(settings.log_format, settings.log_level)
 
     def settle(running: Running) -> None:
+        if running.set_up_code is not None:
+            _say(
+                f"the dashboard is at {running.api_url}/ui/ - its set-up code: {running.set_up_code.reveal()}"
+            )
         # What is here by now stays: looked through for garbage again, it would hold everybody up for 80 ms.
         gc.collect()
         gc.freeze()
@@ -383,16 +404,6 @@ def _start_failures() -> Iterator[None]:
         *(StoreFailed, VaultError),
     ) as error:
         raise StartFailed(str(error)) from error
-
-
-def _names(settings: ControllerSettings) -> list[str]:
-    """By which names others may dial this controller, beside those that every certificate has."""
-    return [_reachable(address).host for address in (settings.api, settings.agents) if not address.loopback]
-
-
-def _reachable(address: Address) -> Address:
-    """An address to dial: one that stands for all of this machine's is called by the machine's name."""
-    return Address(socket.gethostname(), address.port) if address.wildcard else address
 
 
 def _say(text: str) -> None:

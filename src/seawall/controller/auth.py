@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from seawall.clock import Clock, moment_of
 from seawall.controller.credentials import hash_secret, new_api_token
-from seawall.engine.audit import CONTROLLER, Caller, token_actor
+from seawall.engine.audit import CONTROLLER, Caller, token_actor, user_actor
 from seawall.engine.records import TokenRecord
 from seawall.engine.store import AccessStore
 from seawall.files import write_whole
@@ -42,17 +42,18 @@ class LastAdminToken(Exception):
 
 
 class Principal(Struct, frozen=True):
-    """Who asks, as proved by an API token."""
+    """Who asks, as proved by an API token, or by the sign-in of a user, whose id `token_id` is then."""
 
     name: str
     role: Role
     token_id: str
     source: str = ""
+    is_user: bool = False
 
     @property
     def caller(self) -> Caller:
         """Who this is to the audit log."""
-        return Caller(token_actor(self.name), self.source)
+        return Caller(user_actor(self.name) if self.is_user else token_actor(self.name), self.source)
 
 
 class Access:

@@ -91,6 +91,16 @@ class _Server(uvicorn.Server):
             self.up.set()
 
 
+def reachable(address: Address) -> Address:
+    """An address to dial: one that stands for all of this machine's is called by the machine's name."""
+    return Address(socket.gethostname(), address.port) if address.wildcard else address
+
+
+def names_of(*addresses: Address) -> list[str]:
+    """By which names others may dial these, beside those that every certificate has."""
+    return [reachable(address).host for address in addresses if not address.loopback]
+
+
 async def _family(address: Address) -> socket.AddressFamily:
     found = await asyncio.get_running_loop().getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -1,4 +1,4 @@
-"""The policies: read from the data directory at the start, read again when the file changes, written through the API."""
+"""The policies: a file in the data directory that is taken over when it changes, and written through the API."""
 
 from __future__ import annotations
 

@@ -86,6 +86,11 @@ def token_actor(name: str) -> str:
     return f"token:{name}"
 
 
+def user_actor(name: str) -> str:
+    """The actor that a user of the dashboard is."""
+    return f"user:{name}"
+
+
 def host_actor(name: str) -> str:
     """The actor that a host is."""
     return f"host:{name}"

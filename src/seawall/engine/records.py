@@ -155,6 +155,30 @@ class TokenRecord(Struct):
     revoked_at: datetime | None = None
 
 
+class UserRecord(Struct):
+    """A person who may sign in to the dashboard. A removed one stays on record."""
+
+    user_id: str
+    name: str
+    password_hash: str
+    role: str
+    created_at: datetime
+    removed_at: datetime | None = None
+
+
+class SignInRecord(Struct):
+    """One sign-in of a user in one browser, known by the hash of its secret; `expires_at` is its end at the latest."""
+
+    sign_in_id: str
+    user_id: str
+    secret_hash: str
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    address: str = ""
+    ended_at: datetime | None = None
+
+
 class JoinTokenRecord(Struct):
     """A join token, known by the hash of its secret; used once."""
 

@@ -24,9 +24,11 @@ from seawall.engine.records import (
     JoinTokenRecord,
     LedgerFacts,
     SessionGrant,
+    SignInRecord,
     TokenRecord,
     TransitionRecord,
     Unsettled,
+    UserRecord,
 )
 
 
@@ -56,6 +58,10 @@ class NameTaken(Exception):
 
 class JoinTokenRefused(Exception):
     """The join token is unknown, expired or used; the message says which."""
+
+
+class UserNameTaken(Exception):
+    """A user has this name already."""
 
 
 class IdempotencyConflict(Exception):
@@ -206,6 +212,42 @@ class AccessStore(Protocol):
         """End a token; False if there is no such live one."""
 
 
+class UserStore(Protocol):
+    """People, and where they are signed in."""
+
+    async def had_users(self) -> bool:
+        """Whether there is a user, or ever was one."""
+
+    async def add_user(self, record: UserRecord, *, first: bool = False) -> bool:
+        """Keep a user. Raises UserNameTaken; False, and nothing is kept, for a `first` one if there ever was one."""
+
+    async def users(self) -> list[UserRecord]:
+        """All users that aren't removed, by name."""
+
+    async def user(self, name: str) -> UserRecord | None:
+        """The user of this name, unless it is removed."""
+
+    async def change_user(
+        self, name: str, now: datetime, *, password_hash: str | None = None, role: str | None = None
+    ) -> bool:
+        """Give a user another password or role, and end its sign-ins with that. False if there is no such user."""
+
+    async def remove_user(self, name: str, now: datetime) -> bool:
+        """Remove a user, whose name is free again, and end its sign-ins. False if there is no such user."""
+
+    async def add_sign_in(self, record: SignInRecord) -> bool:
+        """Keep a sign-in, and forget those that expired. False if its user was removed meanwhile."""
+
+    async def sign_in(self, secret_hash: str) -> tuple[SignInRecord, UserRecord] | None:
+        """The sign-in with this hash, ended and expired ones too, with its user."""
+
+    async def seen_sign_in(self, sign_in_id: str, now: datetime) -> None:
+        """Note when a sign-in was last used."""
+
+    async def end_sign_in(self, sign_in_id: str, now: datetime) -> None:
+        """End a sign-in."""
+
+
 class CircuitStore(Protocol):
     """The history of circuits."""
 
@@ -249,7 +291,7 @@ class RecordingStore(CommandStore, AuditStore, Protocol):
     """What a door to commands needs."""
 
 
-class Store(CommandStore, FleetStore, AccessStore, CircuitStore, AuditStore, AlertStore, Protocol):
+class Store(CommandStore, FleetStore, AccessStore, UserStore, CircuitStore, AuditStore, AlertStore, Protocol):
     """All of it, behind one connection to the truth."""
 
     async def controller_identity(self) -> tuple[str, int]:

@@ -27,6 +27,7 @@ from seawall.storage.migrate import migrate
 from seawall.storage.readers import Readers
 from seawall.storage.restored import begin_again, take_mark
 from seawall.storage.statements import Answer, Connection, Result, Row, Statement
+from seawall.storage.users import UserTables
 from seawall.writer import Writer, begin, checkpoint, commit, write_ahead
 
 READERS: Final = 2
@@ -40,7 +41,9 @@ LOOK_SECONDS: Final = 0.1
 _DIALECT, _ROWS = sqlite_dialect(paramstyle="named"), sqlite_dialect(paramstyle="qmark")
 
 
-class SqliteStore(CommandTables, FleetTables, AccessTables, CircuitTables, AuditTables, AlertTables):
+class SqliteStore(
+    CommandTables, FleetTables, AccessTables, UserTables, CircuitTables, AuditTables, AlertTables
+):
     """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
 
     def __init__(

@@ -15,6 +15,7 @@ from seawall.controller.api.bodies import body_schema, document, read_json
 from seawall.controller.api.permissions import Operator, Viewer
 from seawall.controller.api.problems import unknown_host
 from seawall.controller.api.services import Services, TheServices
+from seawall.controller.auth import Principal
 from seawall.core.breaker import Breaker, CircuitState
 from seawall.core.command import Domain
 from seawall.core.events import CircuitChanged
@@ -77,29 +78,41 @@ async def change_circuit(
     """Hold a circuit open (nothing is sent) or closed (everything is sent), or reset it and forget."""
     body = await read_json(request, ActionBody, empty=b"{}")
     record = _find(services, agent)
-    said = Order(action.value, body.reason)
+    await overrule(services, record, domain, action, body.reason, principal)
+    return document(await _full_document(services, record, domain))
+
+
+async def overrule(
+    services: Services,
+    record: AgentRecord,
+    domain: Domain,
+    action: Overruling,
+    reason: str,
+    principal: Principal,
+) -> None:
+    """Hold a circuit open or closed, or reset it, for the reason that somebody gives."""
     entry = Entry(
         services.clock.wall(),
         principal.caller,
         Action.CIRCUIT_OVERRULED,
         f"{record.agent_id}/{domain.value}",
-        said,
+        Order(action.value, reason),
     )
     # Before it happens, and so what happens without anybody's order is known by having no such entry.
     await services.store.record(entry)
     now = services.clock.now()
-    reason = f"{_DONE_BY_HAND[action]}: {body.reason or 'no reason given'}"
+    said = f"{_DONE_BY_HAND[action]}: {reason or 'no reason given'}"
     guard = services.guards.of(record.agent_id)
     try:
         if action is Overruling.RESET and domain not in dict(guard.breakers):
             # It is closed, and nobody holds it.
-            return document(await _full_document(services, record, domain))
+            return
         breaker = guard.breaker(domain)
         if action is Overruling.RESET:
-            transition = breaker.reset(now, reason, by=principal.name)
+            transition = breaker.reset(now, said, by=principal.name)
         else:
             forced = CircuitState.OPEN if action is Overruling.OPEN else CircuitState.CLOSED
-            transition = breaker.force(forced, now, reason, by=principal.name)
+            transition = breaker.force(forced, now, said, by=principal.name)
     finally:
         services.guards.tidy(guard, now)
     services.emit(
@@ -113,7 +126,6 @@ async def change_circuit(
             transition.by,
         )
     )
-    return document(await _full_document(services, record, domain))
 
 
 def state_of(services: Services, agent_id: str, domain: Domain) -> CircuitState:

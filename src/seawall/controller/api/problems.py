@@ -17,10 +17,12 @@ from starlette.websockets import WebSocket
 
 from seawall.controller.api.services import services_of
 from seawall.controller.auth import LastAdminToken, Principal
+from seawall.controller.passwords import UnfitPassword
+from seawall.controller.users import UnfitName
 from seawall.core.errors import CommandErrorCode
 from seawall.engine.audit import Action
 from seawall.engine.commands import InvalidRequest, NotUnknown, UnknownAgent, UnknownCommand, UnknownOperation
-from seawall.engine.store import IdempotencyConflict, StoreFailed, StoreFull
+from seawall.engine.store import IdempotencyConflict, StoreFailed, StoreFull, UserNameTaken
 from seawall.operations.operation import InvalidArguments
 
 STORE_RETRY_AFTER_SECONDS = 5.0
@@ -107,7 +109,14 @@ _MEANING: dict[type[Exception], tuple[int, Code]] = {
     InvalidRequest: (422, ProblemCode.INVALID_REQUEST),
     IdempotencyConflict: (409, ProblemCode.IDEMPOTENCY_CONFLICT),
     LastAdminToken: (409, ProblemCode.CONFLICT),
+    UserNameTaken: (409, ProblemCode.CONFLICT),
+    UnfitName: (422, ProblemCode.INVALID_REQUEST),
+    UnfitPassword: (422, ProblemCode.INVALID_REQUEST),
 }
+
+
+EXPECTED: tuple[type[Exception], ...] = (Problem, StoreFailed, StoreFull, *_MEANING)
+"""What may be said of a request that is no defect."""
 
 
 def problem_of(error: Exception) -> Problem:
@@ -144,15 +153,7 @@ def problem_of(error: Exception) -> Problem:
 
 def add_problem_handlers(app: FastAPI) -> None:
     """Make every error of the app a problem."""
-    for kind in (
-        Problem,
-        StoreFailed,
-        StoreFull,
-        RequestValidationError,
-        HTTPException,
-        *_MEANING,
-        Exception,
-    ):
+    for kind in (*EXPECTED, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _handle)
 
 

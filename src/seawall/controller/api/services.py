@@ -16,8 +16,12 @@ from seawall.controller.alerts.desk import AlertDesk
 from seawall.controller.auth import Access
 from seawall.controller.door_log import DoorLog
 from seawall.controller.policy_file import PolicyFile
+from seawall.controller.retry_figures import RetryFigures
+from seawall.controller.sign_ins import SignIns
 from seawall.controller.streams import Streams
+from seawall.controller.users import Users
 from seawall.core.guard import Guards
+from seawall.core.retry_gate import RetryGate
 from seawall.engine.audit import Caller
 from seawall.engine.commands import Commands
 from seawall.engine.drive import Slot
@@ -80,6 +84,8 @@ class Services:
 
     access: Access
     door: DoorLog
+    users: Users
+    sign_ins: SignIns
     store: Store
     fleet: Fleet
     guards: Guards[Slot]
@@ -92,6 +98,8 @@ class Services:
     policies: PolicyFile
     alerts: AlertDesk
     transitions: Callable[[str], Awaitable[list[TransitionRecord]]]
+    gate: RetryGate
+    retries: RetryFigures
     render_metrics: Callable[[], bytes]
     readiness: Readiness
     streams: Streams

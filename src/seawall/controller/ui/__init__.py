@@ -1,0 +1,1 @@
+"""The dashboard: pages for people, beside the API on its listener."""

@@ -1,0 +1,99 @@
+"""All commands, the newest first, while they run and after."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from nicegui import Client, ui
+
+from seawall.controller.ui.command_list import CommandTable
+from seawall.controller.ui.elements import Button, Choice, Field, Tag, box, heading
+from seawall.controller.ui.frame import Page
+from seawall.core.command import CommandState
+from seawall.engine.records import CommandRecord
+
+_PAGE_SIZE = 50
+_ALL = "all"
+_KINDS: dict[str, tuple[CommandState, ...]] = {
+    _ALL: (),
+    "under way": (CommandState.ACCEPTED, CommandState.DISPATCHED, CommandState.RUNNING),
+    "succeeded": (CommandState.SUCCEEDED,),
+    "failed": (CommandState.FAILED,),
+    "unknown": (CommandState.UNKNOWN,),
+    "never ran": (CommandState.REJECTED, CommandState.EXPIRED, CommandState.CANCELLED),
+}
+
+
+@ui.page("/commands")
+async def commands(request: Request, client: Client, host: str = "") -> None:
+    """See the module's text."""
+    page = Page(request, client, "Commands")
+    with page.frame():
+        await CommandsPage(page, host[:64]).begin(page)
+
+
+class CommandsPage:
+    """What the page shows. It goes back from the newest by the last one shown: no list is ever counted."""
+
+    def __init__(self, page: Page, host: str) -> None:
+        self._page = page
+        self._before: list[str] = []
+        self._last = ""
+        with box("headline"):
+            heading("Commands", 1)
+            self._summary = Tag("p", "", "muted")
+        with box("bar"):
+            self._kind = Choice("State", {kind: kind.capitalize() for kind in _KINDS}, _ALL, self._changed)
+            self._host = Field("Host", host, self._changed)
+            self._operation = Field("Operation", "", self._changed)
+        with box("card", "section", aria_label="Commands"):
+            self._table = CommandTable(page, with_host=True)
+            with box("pager"):
+                self._newer = Button("Newer", self._go_newer)
+                self._older = Button("Older", self._go_older)
+
+    async def begin(self, page: Page) -> None:
+        """Show it, and keep it up to date."""
+        await page.begin(self.show)
+
+    async def show(self) -> None:
+        """How things are now."""
+        records, empty = await self._find()
+        more = len(records) > _PAGE_SIZE
+        records = records[:_PAGE_SIZE]
+        self._last = records[-1].command_id if records else ""
+        self._table.fill(records, empty)
+        self._newer.enable(bool(self._before))
+        self._older.enable(more)
+        overview = await self._page.house.overview.look()
+        self._summary.show(f"{overview.running:,} under way on hosts now")
+
+    async def _find(self) -> tuple[list[CommandRecord], str]:
+        services, name = self._page.services, self._host.value.strip()
+        agent_id = None
+        if name:
+            agent = services.fleet.find(name)
+            if agent is None:
+                return [], f"No host is named {name!r}."
+            agent_id = agent.agent_id
+        found = await services.store.commands(
+            agent_id=agent_id,
+            states=_KINDS[self._kind.value],
+            operation=self._operation.value.strip() or None,
+            limit=_PAGE_SIZE + 1,
+            before=self._before[-1] if self._before else None,
+        )
+        return found, "No command fits this filter."
+
+    async def _changed(self) -> None:
+        self._before = []
+        await self._page.refresh()
+
+    async def _go_older(self) -> None:
+        if self._last:
+            self._before.append(self._last)
+        await self._page.refresh()
+
+    async def _go_newer(self) -> None:
+        if self._before:
+            self._before.pop()
+        await self._page.refresh()

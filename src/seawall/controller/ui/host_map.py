@@ -1,0 +1,54 @@
+"""Many hosts in little room: a cell for each, the ones that fare worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from seawall.controller.ui import words
+from seawall.controller.ui.elements import Tag, box
+from seawall.controller.ui.frame import part
+from seawall.controller.ui.overview import HostRow
+from seawall.core.circuit import CircuitState
+
+_MOST = 600
+_WORST = {"sick": 0, "quarantined": 1, "degraded": 2, "offline": 3, "healthy": 4}
+
+
+def severity(host: HostRow) -> tuple[int, int, str]:
+    """The order in which hosts need somebody."""
+    return _WORST.get(host.state, 5), host.score, host.name
+
+
+class HostMap:
+    """A card with the map; `order` says which hosts come first, and stay when there are too many."""
+
+    def __init__(self, label: str, order: Callable[[HostRow], tuple[int, int, str]]) -> None:
+        self._order = order
+        self._cells: list[Tag] = []
+        with box("card", "section", aria_label=label):
+            self._map = box("map")
+            self._note = Tag("p", "", "muted small")
+
+    def fill(self, hosts: Sequence[HostRow], state: Callable[[HostRow], str]) -> None:
+        """Show these hosts, each with a state."""
+        shown = sorted(hosts, key=self._order)[:_MOST]
+        with self._map:
+            while len(self._cells) < len(shown):
+                self._cells.append(Tag("a"))
+        for cell, host in zip(self._cells, shown, strict=False):
+            shape, tone = words.shape(state(host))
+            circuit = (
+                "" if host.circuit is CircuitState.CLOSED else f", a circuit {words.word(host.circuit.value)}"
+            )
+            label = f"{host.name}: {host.state}{circuit}"
+            cell.reveal(True)
+            cell.show(
+                shape, f"cell {tone}", href=f"/ui/hosts/{part(host.name)}", title=label, aria_label=label
+            )
+        for cell in self._cells[len(shown) :]:
+            cell.reveal(False)
+        more = len(hosts) - len(shown)
+        self._note.show(
+            f"The {len(shown)} that fare worst; {more:,} more are in the table." if more > 0 else ""
+        )
+        self._note.reveal(more > 0)

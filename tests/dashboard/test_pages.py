@@ -1,0 +1,215 @@
+"""A person's day at the dashboard, in a real browser: nothing is reloaded unless it says so."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from seawall.cli.main import main
+from seawall.controller.sign_ins import IDLE
+from seawall.testing.containers import FakeContainer
+from seawall.testing.faults import Fault
+from tests.dashboard.stage import Stage, staged
+from tests.dashboard.visitor import PASSWORD, region, sign_in
+
+
+def test_the_first_user_is_made_with_the_code_and_signs_in_and_out(tmp_path: Path, page: Page) -> None:
+    with staged(tmp_path) as stage:
+        assert stage.running.set_up_code is not None
+        page.goto(stage.running.api_url)
+        page.get_by_label("Set-up code").fill(stage.running.set_up_code.reveal())
+        page.get_by_label("Your name").fill("ada")
+        page.get_by_label("Password, 10 characters or more").fill(PASSWORD)
+        page.get_by_label("Password once more").fill(PASSWORD)
+        page.get_by_role("button", name="Make the first user").click()
+        expect(page.get_by_role("heading", name="Fleet")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Password").fill("wrong horse battery")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_have_text("the name or the password is wrong")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_text("No host has joined yet.")).to_be_visible()
+        page.goto("about:blank")
+
+
+def test_the_fleet_shows_its_hosts_and_lets_one_more_join(stage: Stage, page: Page) -> None:
+    sign_in(page, stage)
+    row = page.get_by_role("row", name=re.compile("web-1"))
+    expect(row).to_contain_text("● healthy")
+    page.get_by_role("button", name="Join a host").click()
+    shown = page.get_by_text("seawall agent join https")
+    expect(shown).to_be_visible()
+    stage.join_with("joined", shown.inner_text().split("--token ")[1])
+    expect(page.get_by_text("joined has joined and is connected.")).to_be_visible()
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("row", name=re.compile("joined"))).to_contain_text("● healthy")
+    page.get_by_label("Filter by name, label or version").fill("no such host")
+    expect(page.get_by_text("No host fits this filter.")).to_be_visible()
+
+
+def test_a_container_is_restarted_from_its_hosts_page_and_its_log_is_followed(
+    stage: Stage, page: Page
+) -> None:
+    docker = stage.add_host("worker", [FakeContainer("api", log=[("stdout", "listening")])])
+    sign_in(page, stage, "/ui/hosts/worker")
+    row = region(page, "Containers").get_by_role("row", name=re.compile("api"))
+    row.get_by_role("button", name="Restart").click()
+    done = region(page, "Recent commands").get_by_role("row", name=re.compile("container_restart"))
+    expect(done).to_contain_text("✓ succeeded")
+    expect(done).to_contain_text("ada")
+    assert [operation for operation, _ in docker.effects] == ["container_restart"]
+    row.get_by_role("button", name="Log").click()
+    log = region(page, "Log and figures").locator("pre")
+    expect(log).to_contain_text("listening")
+    stage.do(partial(docker.container("api").log.append, ("stderr", "a line that came later")))
+    expect(log).to_contain_text("a line that came later")
+    stage.do(partial(docker.add, FakeContainer("newcomer")))
+    row.get_by_role("button", name="Stop").click()
+    expect(region(page, "Containers")).to_contain_text("newcomer")
+    expect(row.get_by_role("button", name="Start")).to_be_visible()
+
+
+def test_a_circuit_opens_and_recovers_while_somebody_looks(stage: Stage, page: Page) -> None:
+    docker = stage.add_host("shaky")
+    sign_in(page, stage, "/ui/hosts/shaky")
+    circuits, changes = region(page, "Circuits"), region(page, "How the circuits changed")
+    row = circuits.get_by_role("row", name=re.compile("docker"))
+    expect(row).to_contain_text("● closed")
+    stage.do(partial(docker.fault, Fault.UNREACHABLE))
+    for _ in range(5):
+        stage.command("container_list", "shaky", max_attempts=1)
+    expect(row).to_contain_text("■ open")
+    expect(changes).to_contain_text("closed → open")
+    stage.do(partial(docker.heal))
+    expect(row).to_contain_text("◐ half-open")
+    for _ in range(2):
+        assert stage.command("container_list", "shaky", max_attempts=1)["state"] == "SUCCEEDED"
+    expect(row).to_contain_text("● closed")
+    expect(changes).to_contain_text("half-open → closed")
+
+
+def test_a_circuit_is_opened_by_hand_with_a_reason_and_reset(stage: Stage, page: Page) -> None:
+    stage.add_host("held")
+    sign_in(page, stage, "/ui/circuits")
+    overruling = region(page, "Overrule a circuit")
+    overruling.get_by_label("Host").fill("held")
+    overruling.get_by_role("radio", name="docker").click()
+    overruling.get_by_role("button", name="Open").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("the disk is being replaced")
+    dialog.get_by_role("button", name="Open").click()
+    row = region(page, "Circuits that aren't closed").get_by_role("row", name=re.compile("held"))
+    expect(row).to_contain_text("■ open by hand")
+    expect(region(page, "Latest changes")).to_contain_text("the disk is being replaced (open by ada)")
+    row.get_by_role("button", name="Reset").click()
+    dialog.get_by_role("button", name="Reset").click()
+    expect(row).to_be_hidden()
+
+
+def test_a_command_tells_of_its_retry_and_one_that_runs_is_cancelled(stage: Stage, page: Page) -> None:
+    docker = stage.add_host("slow", [FakeContainer("patient")])
+    stage.do(partial(docker.fault, Fault.UNREACHABLE))
+    body = {"operation": "container_list", "agent": "slow", "max_attempts": 5}
+    retried = stage.api("POST", "/api/v1/commands", body).json()
+    sign_in(page, stage, f"/ui/commands/{retried['command_id']}")
+    expect(region(page, "What happened")).to_contain_text("attempt 2 of 5 follows in")
+    stage.do(partial(docker.heal))
+    expect(region(page, "What happened")).to_contain_text("it is SUCCEEDED after")
+    body = {"operation": "container_wait", "agent": "slow", "arguments": {"container": "patient"}}
+    stage.api("POST", "/api/v1/commands", body)
+    page.get_by_role("link", name="Commands").first.click()
+    page.get_by_role("radio", name="Under way").click()
+    row = page.get_by_role("row", name=re.compile("patient"))
+    expect(row).to_contain_text(re.compile("dispatched|running"))
+    row.get_by_role("link", name="container_wait").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(region(page, "What happened")).to_contain_text("no attempt follows: it was cancelled")
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
+
+
+def test_an_expired_sign_in_asks_again_and_the_page_stays_as_it_is(stage: Stage, page: Page) -> None:
+    sign_in(page, stage, anew=True)
+    field = page.get_by_label("Filter by name, label or version")
+    field.fill("web")
+    expect(page.get_by_role("row", name=re.compile("web-1"))).to_be_visible()
+    page.evaluate("window.same = true")
+    stage.clock.ahead += IDLE + timedelta(minutes=1)
+    again = page.get_by_role("dialog", name="Sign in again")
+    expect(again).to_be_visible()
+    again.get_by_label("Password").fill("wrong horse battery")
+    again.get_by_role("button", name="Sign in").click()
+    expect(again.get_by_role("alert")).to_have_text("the name or the password is wrong")
+    again.get_by_label("Password").fill(PASSWORD)
+    again.get_by_role("button", name="Sign in").click()
+    expect(again).to_be_hidden()
+    expect(field).to_have_value("web")
+    assert page.evaluate("window.same") is True
+    stage.add_host("web-2")
+    expect(page.get_by_role("row", name=re.compile("web-2"))).to_be_visible()
+
+
+def test_who_is_made_on_the_command_line_looks_and_once_removed_sees_nothing_more(
+    stage: Stage,
+    page: Page,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SEAWALL_URL", stage.running.api_url)
+    monkeypatch.setenv("SEAWALL_TOKEN", stage.running.admin_token_file.read_text().strip())
+    # The browser's driver has the event loop of this thread.
+    threads = ThreadPoolExecutor(1)
+
+    def call(words: list[str]) -> int:
+        return threads.submit(main, words).result(30)
+
+    password = tmp_path / "password"
+    password.write_text(f"{PASSWORD}\n")
+    assert call(["user", "add", "eve", "--role", "operator", "--password-file", str(password)]) == 0
+    assert call(["user", "add", "eve", "--role", "operator", "--password-file", str(password)]) == 1
+    assert call(["user", "role", "eve", "viewer"]) == 0
+    assert call(["user", "password", "eve", "--password-file", str(password)]) == 0
+    capsys.readouterr()
+    assert call(["user", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert re.search(r"eve +viewer", listed)
+    assert "argon2" not in listed
+    sign_in(page, stage, "/ui/hosts/web-1", "eve")
+    expect(region(page, "Containers").get_by_role("row")).not_to_have_count(1)
+    expect(page.get_by_role("button", name="Restart")).to_have_count(0)
+    assert call(["user", "remove", "eve"]) == 0
+    expect(page.get_by_role("dialog", name="Sign in again")).to_be_visible()
+
+
+def test_a_socket_is_for_its_own_page_in_its_own_browser(
+    stage: Stage, page: Page, context: BrowserContext
+) -> None:
+    sign_in(page, stage)
+    own = {"Origin": stage.running.api_url, "Cookie": f"seawall={context.cookies()[0]['value']}"}
+    place = f"ws://{stage.running.api_url.removeprefix('http://')}/ui/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+    url = f"{place}&client_id={page.evaluate('window.clientId')}"
+    with connect(url, additional_headers=own) as socket:
+        assert str(socket.recv()).startswith("0{")
+    foreign = [
+        {**own, "Origin": "http://evil.test"},
+        {**own, "Origin": "null"},
+        {"Cookie": own["Cookie"]},
+        {"Origin": own["Origin"]},
+        {**own, "Cookie": "seawall=another"},
+    ]
+    for headers in foreign:
+        with pytest.raises(InvalidStatus) as refused, connect(url, additional_headers=headers):
+            pass
+        assert refused.value.response.status_code == 403
+    with pytest.raises(InvalidStatus), connect(f"{place}&client_id=another", additional_headers=own):
+        pass
