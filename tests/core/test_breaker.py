@@ -73,6 +73,29 @@ def test_it_opens_on_five_failures_that_are_half_of_the_outcomes(verdicts: str, 
     assert breaker.state is state
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "state"),
+    [
+        ("-----", OPEN),
+        ("+-----", CLOSED),
+        ("+------", CLOSED),
+        ("+-------", OPEN),
+        ("++--------", OPEN),
+        ("+++-------", CLOSED),
+        ("++++-----------", OPEN),
+        ("++++----------", CLOSED),
+        ("+-" * 50, CLOSED),
+        ("+---" * 3 + "+--", OPEN),
+    ],
+)
+def test_where_chance_is_allowed_for_the_share_counts_from_the_first_failures_on(
+    verdicts: str, state: CircuitState
+) -> None:
+    breaker = new_breaker(failure_rate=0.6, allow_for_chance=True)
+    play(breaker, verdicts)
+    assert breaker.state is state
+
+
 def test_a_new_circuit_is_closed_and_has_nothing_to_remember() -> None:
     breaker = new_breaker()
     assert (breaker.state, breaker.forced, breaker.generation) == (CLOSED, False, 0)

@@ -92,6 +92,8 @@ def test_A4_flaky_hosts_stay_useful(name: str, least: float) -> None:
     below = sum(each < least for each in successes)
     note(f"A4 success, {name}", successes, below, f"mean {mean:.3f}, at least {min(successes):.3f}")
     assert mean >= least
+    # Chance has no bound: of many seeds one may be that unlucky.
+    assert below <= len(successes) // 100
 
 
 @pytest.mark.parametrize("name", ["dead", "dead-quiet", "very-flaky", "mishaps", "outage"])

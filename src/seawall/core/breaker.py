@@ -3,8 +3,9 @@
 The theory first. A circuit is in one of three states:
 
     CLOSED     lets everything through and watches. It opens when the window holds at least `failure_threshold`
-               failures *and* these are at least half of the outcomes. A bare count punishes a busy host with few
-               errors; counting consecutive failures never trips on one that fails 40 % of the time.
+               failures *and* these are at least half of the outcomes, or, where chance is allowed for, half of those
+               beyond the first failures. A bare count punishes a busy host with few errors; counting consecutive
+               failures never trips on one that fails 40 % of the time.
     OPEN       rejects everything until its open time is over, or the host is heard.
     HALF_OPEN  lets one probe through at a time. A probe is a lease: one that never comes back is given out again.
                `success_threshold` successes close the circuit, one failure opens it for twice as long.
@@ -120,7 +121,12 @@ class Breaker:
         settings, window = self.settings, self.window
         window.add_failure(now, settings.failure_window_seconds)
         outcomes = window.failures + window.successes
-        if window.failures < max(settings.failure_threshold, settings.failure_rate * outcomes):
+        least = settings.failure_threshold
+        if settings.allow_for_chance:
+            enough = least + settings.failure_rate * (outcomes - least)
+        else:
+            enough = settings.failure_rate * outcomes
+        if window.failures < max(least, enough):
             return None
         share = f"{window.failures / outcomes:.0%} of the outcomes"
         return self._open(

@@ -22,6 +22,7 @@ class BreakerSettings(Struct):
 
     The open time starts at `open_seconds`, doubles with each re-opening up to `max_open_seconds` and halves again
     with each healthy minute; `spread` moves it by up to this share either way, so that a fleet doesn't probe in step.
+    Where it must `allow_for_chance`, the share is that of the outcomes beyond the first `failure_threshold` failures.
     In `shadow` a circuit watches, changes its state and says so, but rejects nothing, unless an operator has forced it
     open: so new settings are tried on a live fleet.
     """
@@ -34,6 +35,7 @@ class BreakerSettings(Struct):
     failure_rate: float = 0.5
     spread: float = 0.1
     shadow: bool = False
+    allow_for_chance: bool = False
 
 
 class Permit(Struct, frozen=True):

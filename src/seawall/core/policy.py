@@ -25,16 +25,24 @@ class Policy(Struct, frozen=True):
 
 DEVELOPMENT = Policy(
     retry=RetryPolicy(max_attempts=2, initial_delay=0.5, max_delay=5.0),
-    breaker=BreakerSettings(failure_rate=0.6, open_seconds=10.0, max_open_seconds=15.0),
+    breaker=BreakerSettings(
+        failure_rate=0.6, allow_for_chance=True, open_seconds=10.0, max_open_seconds=15.0
+    ),
 )
 PRODUCTION = Policy(
     retry=RetryPolicy(max_attempts=3, initial_delay=1.0, max_delay=30.0),
-    breaker=BreakerSettings(failure_rate=0.6, open_seconds=30.0, max_open_seconds=60.0),
+    breaker=BreakerSettings(
+        failure_rate=0.6, allow_for_chance=True, open_seconds=30.0, max_open_seconds=60.0
+    ),
 )
 HIGH_LATENCY = Policy(
     retry=RetryPolicy(max_attempts=4, initial_delay=3.0, max_delay=90.0),
     breaker=BreakerSettings(
-        failure_rate=0.6, failure_window_seconds=120.0, open_seconds=60.0, max_open_seconds=120.0
+        failure_rate=0.6,
+        allow_for_chance=True,
+        failure_window_seconds=120.0,
+        open_seconds=60.0,
+        max_open_seconds=120.0,
     ),
 )
 

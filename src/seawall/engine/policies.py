@@ -72,6 +72,7 @@ PLANE_KEYS: dict[str, dict[str, Limit]] = {
         "open_seconds": Limit(float, 0.1, 86_400),
         "max_open_seconds": Limit(float, 0.1, 86_400),
         "failure_rate": Limit(float, 0.01, 1),
+        "allow_for_chance": Limit(bool),
         "shadow": Limit(bool),
     },
     "bulkhead": {
