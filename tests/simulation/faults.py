@@ -193,6 +193,8 @@ class Fate:
             world.start_controller,
             backup_order=order,
         )
+        # What the restore itself has recorded may be in a backup before the controller has written anything.
+        world.witness.audited(world.disk.connection)
 
     # A host
 

@@ -137,11 +137,11 @@ class Witness:
                 self.tell(SessionOpened, agent=agent_id, epoch=epoch, term=self.term)
             else:
                 self.tell(Quarantined, agent=agent_id, released=not quarantined)
-        self._audited(connection)
+        self.audited(connection)
         connection.execute("DELETE FROM seen_commands")
         connection.execute("DELETE FROM seen_agents")
 
-    def _audited(self, connection: sqlite3.Connection) -> None:
+    def audited(self, connection: sqlite3.Connection) -> None:
         """Tell of the entries from the last one that is known: one that was altered is told again, and convicts."""
         new: list[AuditRecord] = []
         for row in connection.execute(_AUDIT):
