@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, time, timedelta, tzinfo
 from enum import Enum
-from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
@@ -112,7 +112,7 @@ class Silence(Struct, frozen=True):
         """Whether it keeps an alert quiet at this moment. `until` is monotonic, so no jump of the clock moves it."""
         if self.kinds and kind not in self.kinds:
             return False
-        if self.hosts and not any(fnmatchcase(host, pattern) for pattern in self.hosts):
+        if self.hosts and not any(_matches(pattern, host) for pattern in self.hosts):
             return False
         return now < self.until if self.until is not None else self._is_within(wall.astimezone(self.zone))
 
@@ -126,3 +126,8 @@ class Silence(Struct, frozen=True):
 
     def _begins_on(self, day: int) -> bool:
         return not self.days or day in self.days
+
+
+def _matches(pattern: str, host: str) -> bool:
+    """A star stands for any text."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), host) is not None
