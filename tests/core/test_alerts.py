@@ -275,6 +275,19 @@ def test_an_alert_says_what_was_found_last(book: Book) -> None:
     assert body_of(book.said[0][1]) == "host-a: worse now"
 
 
+def test_after_a_restart_what_is_looked_for_is_as_it_was_and_the_rest_has_to_come_again(book: Book) -> None:
+    for kind in (AlertKind.AGENT_OFFLINE, AlertKind.CIRCUIT):
+        key = f"{kind.value}/a"
+        alert = Alert(
+            kind.value, key, kind, "a", "host-a", "text", -9.0, active=True, since=-9.0, told_at=-1.0
+        )
+        book.alerts.resume(alert, book.now)
+    book.sign(AlertKind.AGENT_OFFLINE)
+    book.wait(300)
+    assert book.words == [(RECOVERED, AlertKind.CIRCUIT)]
+    assert book.alerts.open["agent_offline/a"].openings == 1
+
+
 def test_an_end_is_kept_with_what_is_said_of_it_so_that_no_crash_comes_between(book: Book) -> None:
     book.sign()
     book.wait(10)

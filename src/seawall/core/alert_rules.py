@@ -27,7 +27,15 @@ class AlertKind(Enum):
         """Whether a mass failure may be its cause, so that it isn't said during one."""
         return self in _EFFECTS_OF_A_MASS_FAILURE
 
+    @property
+    def looked_for(self) -> bool:
+        """Whether its cause is looked for again and again, so that nothing has to be remembered of it."""
+        return self in _LOOKED_FOR
 
+
+_LOOKED_FOR = frozenset(
+    {AlertKind.AGENT_OFFLINE, AlertKind.DISK_LOW, AlertKind.CLOCK_OFFSET, AlertKind.CERTIFICATE_EXPIRY}
+)
 _EFFECTS_OF_A_MASS_FAILURE = frozenset(
     {
         AlertKind.CIRCUIT,

@@ -42,12 +42,12 @@ class Alerts:
         return key in self.open or key in self._pending
 
     def resume(self, alert: Alert, now: float) -> None:
-        """Take up an alert of an earlier run, whose cause counts as gone until a sign of it comes.
+        """Take up an alert of an earlier run, or of one that is over, its cool-down.
 
-        Of one that is over, its cool-down is.
+        Its cause is as it was if it is looked for; else it counts as gone until a sign of it comes.
         """
         if alert.resolved_at is None:
-            alert.active, alert.since = False, now
+            alert.active, alert.since = alert.active and alert.kind.looked_for, now
             self.open[alert.key] = alert
         if alert.told_at is not None:
             quiet_until = alert.told_at + self.rules[alert.kind].cool_down_seconds
@@ -182,7 +182,7 @@ class Alerts:
 
 
 def _by_kind(alerts: Iterable[Alert]) -> dict[AlertKind, tuple[Alert, ...]]:
-    found: dict[AlertKind, tuple[Alert, ...]] = {}
+    found: dict[AlertKind, list[Alert]] = {}
     for alert in alerts:
-        found[alert.kind] = (*found.get(alert.kind, ()), alert)
-    return found
+        found.setdefault(alert.kind, []).append(alert)
+    return {kind: tuple(together) for kind, together in found.items()}
