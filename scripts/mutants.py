@@ -39,6 +39,9 @@ TESTS = {
     "budget": ("budget", "retry_gate"),
     "adaptive": ("retry_gate",),
     "retry_gate": ("retry_gate", "budget"),
+    "alerts": ("alerts",),
+    "alert_watch": ("alert_watch",),
+    "reach": ("reach",),
 }
 # No plugin, no conftest and none of the project's settings: what these tests don't need costs more than they do.
 PYTEST_OPTIONS = (

@@ -79,6 +79,9 @@ def test_what_a_host_is_to_blame_for_is_worth_an_alert_and_what_was_asked_wrongl
 ) -> None:
     sign = AlertWatch().observe(finished(code, state, circumstance))
     assert (sign.kind if sign is not None else None) is kind
+    if sign is not None:
+        assert (sign.active, sign.momentary) == (True, kind is AlertKind.COMMAND_FAILED)
+        assert "c-1" in sign.text
 
 
 def test_an_unknown_outcome_is_over_when_the_last_of_its_host_is_settled() -> None:
@@ -127,6 +130,44 @@ def test_the_error_rate_needs_enough_outcomes_and_forgets_old_ones() -> None:
     assert AlertKind.ERROR_RATE not in looked(watch, host, 2000.0), "nothing is kept of a quiet host"
 
 
+def test_a_threshold_is_exceeded_or_not_reached_and_not_just_met() -> None:
+    disk, clock = RULES[AlertKind.DISK_LOW].threshold, RULES[AlertKind.CLOCK_OFFSET].threshold
+    just_met = HostLook("a", connected=True, free_share=disk, clock_offset_seconds=-clock)
+    assert set(looked(AlertWatch(), just_met).values()) == {False}
+    assert not certificate_sign("CA", RULES[AlertKind.CERTIFICATE_EXPIRY].threshold, RULES).active
+    watch = AlertWatch()
+    for number in range(FEWEST_OUTCOMES):
+        failed = finished(CommandErrorCode.TIMEOUT, CommandState.FAILED, at=1000.0)
+        watch.observe(failed if number % 2 else finished(at=1000.0))
+    assert looked(watch, just_met, 1000.0)[AlertKind.ERROR_RATE] is True, "half is the share that is meant"
+
+
+def test_nothing_is_remembered_of_a_host_that_is_forgotten() -> None:
+    watch = AlertWatch()
+    for _ in range(FEWEST_OUTCOMES):
+        watch.observe(finished(CommandErrorCode.OUTCOME_UNKNOWN, CommandState.UNKNOWN, at=1000.0))
+    watch.forget("a")
+    assert AlertKind.ERROR_RATE not in looked(watch, HostLook("a", connected=True), 1000.0)
+    assert watch.observe(CommandSettled(1.0, "c-1", "a", "ping", CommandState.FAILED)) is None
+
+
+@pytest.mark.parametrize(("attempts", "words"), [(1, "after 1 attempt:"), (3, "after 3 attempts:")])
+def test_a_failure_says_how_often_it_was_tried(attempts: int, words: str) -> None:
+    event = finished(CommandErrorCode.TIMEOUT, CommandState.FAILED)
+    event.result.total_attempts = attempts
+    sign = AlertWatch().observe(event)
+    assert sign is not None
+    assert words in sign.text
+
+
+def test_a_certificate_that_has_ended_is_not_said_to_end() -> None:
+    texts = [certificate_sign("CA", days, RULES).text for days in (3.0, 0.0)]
+    assert texts == [
+        "the CA certificate of the controller ends in 3 days",
+        "the CA certificate of the controller has ended",
+    ]
+
+
 def test_a_mass_failure_and_a_certificate_are_the_planes_own() -> None:
     sign = AlertWatch().observe(MassFailureChanged(0.0, True, 40, 50))
     assert sign is not None
@@ -152,6 +193,19 @@ def test_a_silence_over_midnight_begins_in_the_evening_and_ends_in_the_morning(
 ) -> None:
     wall = datetime(2030, 1, 1, tzinfo=UTC) + timedelta(hours=hour)
     assert covers(NIGHT, wall) is quiet
+
+
+@pytest.mark.parametrize(("hour", "quiet"), [(8, False), (9, True), (16, True), (17, False), (23, False)])
+def test_a_silence_within_a_day_begins_and_ends_on_it(hour: int, quiet: bool) -> None:
+    office = Silence("office", begin=time(9), end=time(17), days=frozenset({4}))
+    friday = datetime(2030, 1, 4, hour, tzinfo=UTC)
+    assert covers(office, friday) is quiet
+    assert not covers(office, friday + timedelta(days=1))
+
+
+def test_a_silence_whose_end_is_its_beginning_lasts_all_day() -> None:
+    always = Silence("always", begin=time(9), end=time(9))
+    assert all(covers(always, datetime(2030, 1, 4, hour, tzinfo=UTC)) for hour in range(24))
 
 
 def test_the_morning_belongs_to_the_day_on_which_the_silence_began() -> None:

@@ -206,11 +206,16 @@ def test_what_comes_back_before_its_recovery_was_said_goes_on(book: Book) -> Non
     book.wait(122)  # it is over, and waits for others that are
     assert book.alerts.open == {}
     book.sign()
+    (alert,) = book.kept.values()
+    assert (alert.resolved_at, alert.active) == (None, True)
     book.wait(2000)
     assert [said for said, _ in book.words] == [OPENED]
     book.sign(active=False)
     book.wait(200)
-    assert [said for said, _ in book.words] == [OPENED, RECOVERED]
+    assert [(said, len(message.alerts)) for _, message in book.said for said in [message.said]] == [
+        (OPENED, 1),
+        (RECOVERED, 1),
+    ]
 
 
 def test_an_alert_of_an_earlier_run_that_was_not_said_is_said_now(book: Book) -> None:
@@ -222,6 +227,65 @@ def test_an_alert_of_an_earlier_run_that_was_not_said_is_said_now(book: Book) ->
     assert book.words == [(OPENED, AlertKind.CIRCUIT), (RECOVERED, AlertKind.CIRCUIT)]
     assert [alert.alert_id for alert in book.said[0][1].alerts] == ["left"]
     assert {alert.alert_id for alert in book.said[1][1].alerts} == {"left", "told"}
+
+
+def test_however_short_a_cause_was_it_had_the_time_to_be_said(book: Book) -> None:
+    book.sign(AlertKind.UNKNOWN_OUTCOME)
+    book.wait(1)
+    book.sign(AlertKind.UNKNOWN_OUTCOME, active=False)
+    book.wait(20)
+    assert [said for said, _ in book.words] == [OPENED, RECOVERED]
+
+
+def test_what_is_told_is_kept_as_told_also_if_it_ends_at_that_moment(book: Book) -> None:
+    book.sign(AlertKind.UNKNOWN_OUTCOME)
+    book.sign(AlertKind.UNKNOWN_OUTCOME, active=False)
+    book.wait(6)
+    (alert,) = book.kept.values()
+    assert [said for said, _ in book.words] == [OPENED]
+    assert (alert.told_at, alert.resolved_at) == (5, None)
+
+
+def test_each_thing_happens_at_its_second_and_not_later(book: Book) -> None:
+    rule = AlertRule(for_seconds=3, calm_seconds=20, escalate_after_seconds=30)
+    book.alerts.rules = {**RULES, AlertKind.CIRCUIT: rule}
+    book.sign()
+    book.wait(60)
+    gone_at = book.now
+    book.sign(active=False)
+    book.wait(60)
+    assert [at for at, _ in book.said] == [3 + 5, 3 + 5 + 30, gone_at + 20 + 5]
+    (alert,) = book.kept.values()
+    assert (alert.opened_at, alert.resolved_at, alert.active) == (3, gone_at + 20, False)
+
+
+def test_only_what_is_open_or_about_to_be_waits_for_its_end(book: Book) -> None:
+    assert book.alerts.idle
+    book.sign(AlertKind.AGENT_OFFLINE, "pending")
+    book.sign(AlertKind.CIRCUIT, "open")
+    keys = ("agent_offline/pending", "circuit/open", "circuit/another")
+    assert [book.alerts.knows(key) for key in keys] == [True, True, False]
+    assert not book.alerts.idle
+
+
+def test_an_alert_says_what_was_found_last(book: Book) -> None:
+    book.sign()
+    book.alerts.take(Sign(AlertKind.CIRCUIT, "a", "a", active=True, text="worse now"), "host-a", book.now)
+    book.wait(10)
+    assert body_of(book.said[0][1]) == "host-a: worse now"
+
+
+def test_after_a_restart_what_is_looked_for_is_as_it_was_and_the_rest_has_to_come_again(book: Book) -> None:
+    for kind in (AlertKind.AGENT_OFFLINE, AlertKind.CIRCUIT):
+        key = f"{kind.value}/a"
+        alert = Alert(
+            kind.value, key, kind, "a", "host-a", "text", -9.0, active=True, since=-9.0, told_at=-1.0
+        )
+        book.alerts.resume(alert, book.now)
+    book.sign(AlertKind.AGENT_OFFLINE)
+    book.wait(300)
+    assert book.words == [(RECOVERED, AlertKind.CIRCUIT)]
+    assert book.alerts.open["agent_offline/a"].openings == 1
 
 
 def test_an_end_is_kept_with_what_is_said_of_it_so_that_no_crash_comes_between(book: Book) -> None:

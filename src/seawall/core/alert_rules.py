@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, time, timedelta, tzinfo
 from enum import Enum
-from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
@@ -27,7 +27,15 @@ class AlertKind(Enum):
         """Whether a mass failure may be its cause, so that it isn't said during one."""
         return self in _EFFECTS_OF_A_MASS_FAILURE
 
+    @property
+    def looked_for(self) -> bool:
+        """Whether its cause is looked for again and again, so that nothing has to be remembered of it."""
+        return self in _LOOKED_FOR
 
+
+_LOOKED_FOR = frozenset(
+    {AlertKind.AGENT_OFFLINE, AlertKind.DISK_LOW, AlertKind.CLOCK_OFFSET, AlertKind.CERTIFICATE_EXPIRY}
+)
 _EFFECTS_OF_A_MASS_FAILURE = frozenset(
     {
         AlertKind.CIRCUIT,
@@ -112,7 +120,7 @@ class Silence(Struct, frozen=True):
         """Whether it keeps an alert quiet at this moment. `until` is monotonic, so no jump of the clock moves it."""
         if self.kinds and kind not in self.kinds:
             return False
-        if self.hosts and not any(fnmatchcase(host, pattern) for pattern in self.hosts):
+        if self.hosts and not any(_matches(pattern, host) for pattern in self.hosts):
             return False
         return now < self.until if self.until is not None else self._is_within(wall.astimezone(self.zone))
 
@@ -126,3 +134,8 @@ class Silence(Struct, frozen=True):
 
     def _begins_on(self, day: int) -> bool:
         return not self.days or day in self.days
+
+
+def _matches(pattern: str, host: str) -> bool:
+    """A star stands for any text."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), host) is not None

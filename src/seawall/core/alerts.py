@@ -29,7 +29,7 @@ class Alerts:
         self._new_id = new_id
         self._pending: dict[str, tuple[Sign, str, float]] = {}
         self._quiet_until: dict[str, float] = {}
-        self._over: list[Alert] = []
+        self._over: dict[str, tuple[Alert, float]] = {}
         self._changed: dict[str, Alert] = {}
 
     @property
@@ -42,12 +42,12 @@ class Alerts:
         return key in self.open or key in self._pending
 
     def resume(self, alert: Alert, now: float) -> None:
-        """Take up an alert of an earlier run, whose cause counts as gone until a sign of it comes.
+        """Take up an alert of an earlier run, or of one that is over, its cool-down.
 
-        Of one that is over, its cool-down is.
+        Its cause is as it was if it is looked for; else it counts as gone until a sign of it comes.
         """
         if alert.resolved_at is None:
-            alert.active, alert.since = False, now
+            alert.active, alert.since = alert.active and alert.kind.looked_for, now
             self.open[alert.key] = alert
         if alert.told_at is not None:
             quiet_until = alert.told_at + self.rules[alert.kind].cool_down_seconds
@@ -93,11 +93,10 @@ class Alerts:
             if now < since + self.rules[sign.kind].for_seconds:
                 continue
             del self._pending[key]
-            alert = next((alert for alert in self._over if alert.key == key), None)
-            if alert is not None:
+            over = self._over.pop(key, None)
+            if over is not None:
                 # Its recovery wasn't said yet, and now it isn't true any more.
-                self._over.remove(alert)
-                alert.resolved_at = None
+                alert = over[0]
                 self._turn_over(alert, sign, now)
             else:
                 watched = not sign.momentary
@@ -119,12 +118,12 @@ class Alerts:
             until = max(alert.since + rule.calm_seconds, alert.opened_at + self.group_seconds)
             if gone and now >= until:
                 del self.open[key]
-                alert.active, alert.resolved_at = False, now
+                alert.active = False
                 if alert.told_at is not None:
                     # It is kept as over together with what is said of that: an earlier end of this run loses nothing.
-                    self._over.append(alert)
-                    self._changed.pop(alert.alert_id, None)
+                    self._over[key] = (alert, now)
                 else:
+                    alert.resolved_at = now
                     self._changed[alert.alert_id] = alert
 
     def _say(self, now: float, hushed: Callable[[Alert], bool]) -> list[Message]:
@@ -142,10 +141,11 @@ class Alerts:
         ]
         openings = self._ripe(untold, lambda alert: alert.opened_at, now)
         # What is over is said before what opens, which may be the same again.
-        recovered = self._ripe(self._over, lambda alert: alert.resolved_at or now, now, openings)
-        for kind, alerts in recovered.items():
-            self._over = [alert for alert in self._over if alert.kind is not kind]
-            self._changed |= {alert.alert_id: alert for alert in alerts}
+        over = [alert for alert, _ in self._over.values()]
+        for kind, alerts in self._ripe(over, lambda alert: self._over[alert.key][1], now, openings).items():
+            for alert in alerts:
+                _, alert.resolved_at = self._over.pop(alert.key)
+                self._changed[alert.alert_id] = alert
             messages.append(Message(Said.RECOVERED, kind, alerts))
         for kind, alerts in openings.items():
             for alert in alerts:
@@ -182,7 +182,7 @@ class Alerts:
 
 
 def _by_kind(alerts: Iterable[Alert]) -> dict[AlertKind, tuple[Alert, ...]]:
-    found: dict[AlertKind, tuple[Alert, ...]] = {}
+    found: dict[AlertKind, list[Alert]] = {}
     for alert in alerts:
-        found[alert.kind] = (*found.get(alert.kind, ()), alert)
-    return found
+        found.setdefault(alert.kind, []).append(alert)
+    return {kind: tuple(together) for kind, together in found.items()}

@@ -286,7 +286,7 @@ class AlertKeeper:
             host=record.host,
             text=record.text,
             opened_at=moment(record.opened_at) or 0.0,
-            active=False,
+            active=record.active,
             since=self._clock.now(),
             openings=record.openings,
             told_at=moment(record.told_at),

@@ -21,6 +21,9 @@ from seawall.controller.alerts.delivery import (
 from seawall.engine.alert_records import MessageRecord
 from seawall.wire.webhook import signed_headers
 
+MOST_NAMED = 200
+"""So many alerts and hosts are named in one message; a receiver's limit isn't met by a large fleet."""
+
 AddressInfo = tuple[int, str]
 """A family and an address."""
 Resolve = Callable[[str, int], Awaitable[list[AddressInfo]]]
@@ -56,7 +59,11 @@ class WebhookSender:
         refusal = destination.reach.refusal(host, [address for _, address in addresses])
         if refusal is not None:
             raise DeliveryFailed(refusal)
-        body = msgspec.json.encode(message)
+        body = msgspec.json.encode(
+            msgspec.structs.replace(
+                message, alerts=message.alerts[:MOST_NAMED], hosts=message.hosts[:MOST_NAMED]
+            )
+        )
         timestamp = int(self._clock.wall().timestamp())
         headers = signed_headers(destination.secret, message.message_id, timestamp, body)
         connector = aiohttp.TCPConnector(resolver=_Pinned(host, addresses), use_dns_cache=False)
