@@ -176,7 +176,7 @@ def test_who_is_made_on_the_command_line_looks_and_once_removed_sees_nothing_mor
     password = tmp_path / "password"
     password.write_text(f"{PASSWORD}\n")
     assert call(["user", "add", "eve", "--role", "operator", "--password-file", str(password)]) == 0
-    assert call(["user", "add", "eve", "--role", "operator", "--password-file", str(password)]) == 1
+    assert call(["user", "add", "eve", "--role", "operator", "--password-file", str(password)]) == 3
     assert call(["user", "role", "eve", "viewer"]) == 0
     assert call(["user", "password", "eve", "--password-file", str(password)]) == 0
     capsys.readouterr()
