@@ -153,7 +153,7 @@ def test_what_would_be_done_twice_is_not_repeated_once_it_may_have_arrived() -> 
         raise httpx.ReadError("broken", request=request)
 
     with pytest.raises(Unreachable):
-        run(answer, lambda client: client.new_token("bob", "viewer"))
+        run(answer, lambda client: client.tokens.add("bob", "viewer"))
     assert len(tries) == 1
 
 
@@ -367,6 +367,6 @@ def test_a_ca_file_that_is_none_is_named(tmp_path: Path) -> None:
 
 def test_the_secret_of_a_new_token_is_not_in_its_repr() -> None:
     body = {"token_id": "t", "name": "bob", "role": "viewer", "token": "swt_new"}
-    token = run(lambda _: httpx.Response(201, json=body), lambda client: client.new_token("bob", "viewer"))
+    token = run(lambda _: httpx.Response(201, json=body), lambda client: client.tokens.add("bob", "viewer"))
     assert getattr(token, "token", None) == "swt_new"
     assert "swt_new" not in repr(token)

@@ -52,7 +52,7 @@ def create(
 ) -> None:
     """Make an API token and print it, this once."""
     seconds = lifetime_seconds(expires) if expires is not None else None
-    token = ask(context, lambda client: client.new_token(name, role.value, seconds))
+    token = ask(context, lambda client: client.tokens.add(name, role.value, seconds))
     if as_json:
         print_json(token)
         return
@@ -64,7 +64,7 @@ def create(
 @app.command("list")
 def list_tokens(context: typer.Context, as_json: Json = False) -> None:
     """List the API tokens, without what they are."""
-    tokens = ask(context, lambda client: client.tokens())
+    tokens = ask(context, lambda client: client.tokens.all())
     if as_json:
         print_json(tokens)
         return
@@ -86,7 +86,7 @@ def revoke(
     context: typer.Context, token_id: Annotated[str, typer.Argument(metavar="ID", help="A token's id.")]
 ) -> None:
     """End an API token, at once."""
-    ask(context, lambda client: client.revoke_token(token_id))
+    ask(context, lambda client: client.tokens.revoke(token_id))
     say(f"token {safe(token_id)} is revoked")
 
 

@@ -25,13 +25,12 @@ from seawall.client.models import (
     CommandOrder,
     Explanation,
     NewJoinToken,
-    NewToken,
     OperationSummary,
     PolicyView,
-    Token,
 )
 from seawall.client.parcels import Parcel
 from seawall.client.streams import Stream
+from seawall.client.tokens import Tokens
 from seawall.client.uploads import Progress, Upload
 from seawall.client.users import Users
 from seawall.clock import Clock, SystemClock
@@ -66,6 +65,7 @@ class Client:
         self._connection = connection
         self._url = connection.url
         self._clock = clock if clock is not None else SystemClock()
+        self.tokens = Tokens(self._send)
         self.users = Users(self._send)
         headers = {"Accept": "application/json", "User-Agent": "seawall"}
         if connection.token is not None:
@@ -290,23 +290,6 @@ class Client:
         path = f"/circuits/{_part(agent)}/{_part(domain)}/{_part(action)}"
         await self._send("POST", path, body={"reason": reason})
         return await self.circuit(agent, domain)
-
-    # API tokens
-
-    async def tokens(self) -> list[Token]:
-        """All live API tokens, without their secrets."""
-        return await self._get("/tokens", list[Token])
-
-    async def new_token(self, name: str, role: str, expires_in_seconds: float | None = None) -> NewToken:
-        """Make an API token; `role` is viewer, operator or admin."""
-        body: dict[str, object] = {"name": name, "role": role}
-        if expires_in_seconds is not None:
-            body["expires_in_seconds"] = expires_in_seconds
-        return decoded(await self._send("POST", "/tokens", body=body), NewToken)
-
-    async def revoke_token(self, token_id: str) -> None:
-        """End an API token."""
-        await self._send("DELETE", f"/tokens/{_part(token_id)}")
 
     # How
 

@@ -6,8 +6,8 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,23 +19,25 @@ from seawall.clock import Clock, SystemClock
 from seawall.controller.alerts.desk import AlertDesk
 from seawall.controller.api.application import create_api
 from seawall.controller.api.services import Readiness, Services
-from seawall.controller.auth import Access, AdminTokenError
-from seawall.controller.authority import AuthorityError, CertificateAuthority
+from seawall.controller.auth import Access
+from seawall.controller.authority import CertificateAuthority
 from seawall.controller.door_log import DoorLog
 from seawall.controller.enrolment import new_join_token, revoke_agent
-from seawall.controller.gateway import Gateway, ListenFailed
-from seawall.controller.listener import ApiListener, ApiListenFailed, names_of, reachable
+from seawall.controller.gateway import Gateway
+from seawall.controller.listener import ApiListener, names_of, reachable
 from seawall.controller.passwords import Passwords
 from seawall.controller.policy_file import POLICY_FILE, PolicyFile
 from seawall.controller.readings import circuit_readings, usage_of
 from seawall.controller.retry_figures import RetryFigures
 from seawall.controller.settings import Address, ControllerSettings
 from seawall.controller.sign_ins import SignIns
+from seawall.controller.start_failures import StartFailed as StartFailed
+from seawall.controller.start_failures import start_failures
 from seawall.controller.stop_signals import stopped_by_signals
 from seawall.controller.transitions import TransitionRecorder
 from seawall.controller.ui.dashboard import Dashboard
 from seawall.controller.users import Users
-from seawall.controller.vault import KeyVault, VaultError
+from seawall.controller.vault import KeyVault
 from seawall.core.events import Event
 from seawall.core.guard import Guards
 from seawall.core.pace import Pace
@@ -50,13 +52,12 @@ from seawall.engine.policies import Policies
 from seawall.engine.ports import Subscriber
 from seawall.engine.self_check import SelfCheck
 from seawall.engine.store import Store, StoreFailed
-from seawall.storage.directory import DataDirectory, DataDirectoryError
+from seawall.storage.directory import DataDirectory
 from seawall.storage.sqlite import SqliteStore
 from seawall.telemetry.log import log_event
 from seawall.telemetry.prometheus import Metrics
 from seawall.telemetry.setup import configure, redact_text
 from seawall.telemetry.usage import LoopLag
-from seawall.toml_document import InvalidToml
 from seawall.wire.secret import Secret
 
 EXIT_FAILED = 1
@@ -70,10 +71,6 @@ _CLOSE_SECONDS = 1.5
 _AUTHORITY_DIRECTORY = "authority"
 
 _logger = logging.getLogger("seawall.controller")
-
-
-class StartFailed(Exception):
-    """The controller can't start. The message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +304,7 @@ async def run_controller(
         if stop is None:
             stop = asyncio.Event()
             stack.enter_context(stopped_by_signals(stop))
-        with _start_failures():
+        with start_failures():
             directory = stack.enter_context(DataDirectory.open(settings.data))
             authority = await asyncio.to_thread(
                 CertificateAuthority.open,
@@ -392,18 +389,6 @@ def _store_failure(group: BaseExceptionGroup[BaseException]) -> StoreFailed | No
         if isinstance(found, StoreFailed):
             return found
     return None
-
-
-@contextmanager
-def _start_failures() -> Iterator[None]:
-    """What may well go wrong at a start is a sentence, not a traceback."""
-    try:
-        yield
-    except (
-        *(AdminTokenError, ApiListenFailed, AuthorityError, DataDirectoryError, InvalidToml, ListenFailed),
-        *(StoreFailed, VaultError),
-    ) as error:
-        raise StartFailed(str(error)) from error
 
 
 def _say(text: str) -> None:

@@ -293,8 +293,7 @@ class Metrics(Collector):
         if self.alerts is not None:
             yield _counter(ALERTS_SAID, list(self._alerts_said.items()))
             yield from _alert_readings(self.alerts)
-        attempts = list(self._attempts.items())
-        yield _counter(ATTEMPTS, (((code,), count) for code, count in attempts))
+        yield _counter(ATTEMPTS, (((code,), count) for code, count in list(self._attempts.items())))
         took = HistogramMetricFamily(ATTEMPT_DURATION.name, ATTEMPT_DURATION.summary)
         took.add_metric((), self._attempt_durations.buckets(), self._attempt_durations.total)
         yield took
