@@ -15,9 +15,12 @@ from tests.system.packages import NotInstallable, find_or_install
 expect.set_options(timeout=15_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium.
+
+    While it is there its driver's event loop has the thread, so it is gone before other modules run theirs.
+    """
     try:
         program = find_or_install("chromium", "chromium")
     except NotInstallable as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from seawall.agent.failure import DockerFailure
@@ -13,6 +14,9 @@ from seawall.testing.containers import FakeContainer
 from tests.dashboard.payloads import CANARY, payloads
 from tests.dashboard.stage import Stage
 from tests.dashboard.visitor import region, sign_in
+
+# The first one may have to install the browser.
+pytestmark = pytest.mark.timeout(120, func_only=True)
 
 WATCH = f"""
 window.ran = [];

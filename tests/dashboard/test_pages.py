@@ -20,6 +20,9 @@ from seawall.testing.faults import Fault
 from tests.dashboard.stage import Stage, staged
 from tests.dashboard.visitor import PASSWORD, region, sign_in
 
+# The first one may have to install the browser.
+pytestmark = pytest.mark.timeout(120, func_only=True)
+
 
 def test_the_first_user_is_made_with_the_code_and_signs_in_and_out(tmp_path: Path, page: Page) -> None:
     with staged(tmp_path) as stage:

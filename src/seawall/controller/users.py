@@ -17,6 +17,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 _CODE_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 _CODE_GROUPS, _CODE_GROUP = 4, 5
 _CODE_GUESSES = Allowance(20, 6.0)
+_OVER = "the set-up is over: sign in, or ask an admin for a user of your own"
 
 
 class UnfitName(ValueError):
@@ -60,17 +61,15 @@ class Users:
             raise SetUpRefused(f"too many codes were tried; try again in {wait:.0f} s")
         self._guesses.count("", _CODE_GUESSES)
         offered = self._set_up
-        if offered is None:
-            raise SetUpRefused("the set-up is over: sign in, or ask an admin for a user of your own")
+        if offered is None or await self._store.had_users():
+            raise SetUpRefused(_OVER)
         if Secret(code.reveal().strip().lower()) != offered:
             raise SetUpRefused(
                 "this isn't the set-up code; the controller printed it when it started, and a new one at each start"
             )
         record = await self._record(name, password, Role.ADMIN)
-        # Whatever comes of it, the code has served.
-        self._set_up = None
         if not await self._store.add_user(record, first=True):
-            raise SetUpRefused("the set-up is over: sign in, or ask an admin for a user of your own")
+            raise SetUpRefused(_OVER)
         return record
 
     async def add(self, name: str, password: Secret, role: Role) -> UserRecord:

@@ -83,8 +83,8 @@ class Containers:
 
     async def follow(self, container: Container) -> None:
         """Show its log."""
-        await self._outputs.open(container.handle, container.name)
-        await self._page.refresh()
+        work = partial(self._outputs.open, container.handle, container.name)
+        await self._page.act(work, Role.VIEWER, "following a log")
 
     async def act(self, verb: str, container: Container) -> None:
         """Do something to it."""

@@ -102,12 +102,16 @@ class Page:
         """Show what there is to show, now and from time to time while somebody looks."""
         self._show = show
         self._every = max(1, round(every_seconds / REFRESH_SECONDS))
-        await self.refresh()
+        await self._refresh()
         self._client.layout.on("seawall_seen", self._notice)
         ui.timer(REFRESH_SECONDS, self._tick)
 
     async def refresh(self) -> None:
-        """Show how things are now."""
+        """Show how things are now, because the user wants to see something else; nothing if the sign-in is over."""
+        if await self._lives(used=True):
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         if self._show is None:
             return
         self._wait = self._every
@@ -141,7 +145,7 @@ class Page:
             self.say(problem_of(error).detail, bad=True)
             return False
         self.house.overview.outdated()
-        await self.refresh()
+        await self._refresh()
         return True
 
     async def give(self, operation: str, agent: str, arguments: dict[str, object]) -> bool:
@@ -177,7 +181,7 @@ class Page:
             return
         self._wait -= 1
         if self._wait <= 0:
-            await self.refresh()
+            await self._refresh()
 
     async def _lives(self, *, used: bool) -> bool:
         try:
