@@ -13,7 +13,7 @@ from seawall.cli.exits import CliProblem, UsageProblem
 from seawall.cli.output import print_json, print_table, say, since, tell
 from seawall.cli.token import lifetime_seconds
 from seawall.cli.wording import safe
-from seawall.client.alerts import Alert, AskedSilence, ChannelTest, Delivery, Rule, RulesView
+from seawall.client.alert_models import Alert, AskedSilence, ChannelTest, Delivery, Rule, RulesView
 from seawall.core.alert_rules import AlertKind
 from seawall.engine.alert_settings import read_alert_settings
 from seawall.toml_document import InvalidToml

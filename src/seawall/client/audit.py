@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
-from typing import Protocol
 
-import httpx
 from msgspec import Struct
 
 from seawall.client.answers import decoded
+from seawall.client.send import Send
 from seawall.engine.audit import read_exported
 
 _PAGE = 1_000
@@ -51,26 +50,10 @@ class _Pruned(Struct):
     pruned: int
 
 
-class _Send(Protocol):
-    """`Client`'s way to make a request."""
-
-    async def __call__(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Sequence[tuple[str, str]] = (),
-        body: object = None,
-        repeatable: bool = False,
-        answer_seconds: float = 30.0,
-    ) -> httpx.Response:
-        """See `Client`."""
-
-
 class AuditLog:
     """`Client.audit`. Every method needs an admin's token, and raises what those of `Client` raise."""
 
-    def __init__(self, send: _Send) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
 
     async def entries(

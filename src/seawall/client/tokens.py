@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from seawall.client.answers import decoded
 from seawall.client.models import NewToken, Token
-from seawall.client.users import Send
+from seawall.client.send import Send
 
 
 class Tokens:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
 from urllib.parse import quote
 
-import httpx
 from msgspec import Struct
 
 from seawall.client.answers import decoded
+from seawall.client.send import Send
 from seawall.wire.secret import Secret
 
 
@@ -20,15 +19,6 @@ class User(Struct):
     name: str
     role: str
     created_at: datetime
-
-
-class Send(Protocol):
-    """Makes a request to the controller; see `Client`."""
-
-    async def __call__(
-        self, method: str, path: str, *, body: object = None, repeatable: bool = False
-    ) -> httpx.Response:
-        """Method, path below /api/v1, and what to send; `repeatable` if twice does no harm."""
 
 
 class Users:
