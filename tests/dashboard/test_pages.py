@@ -113,7 +113,7 @@ def test_a_circuit_is_opened_by_hand_with_a_reason_and_reset(stage: Stage, page:
     dialog.get_by_role("button", name="Open").click()
     row = region(page, "Circuits that aren't closed").get_by_role("row", name=re.compile("held"))
     expect(row).to_contain_text("■ open by hand")
-    expect(region(page, "Latest changes")).to_contain_text("the disk is being replaced (open by ada)")
+    expect(region(page, "Latest changes")).to_contain_text("held open: the disk is being replaced, by ada")
     row.get_by_role("button", name="Reset").click()
     dialog.get_by_role("button", name="Reset").click()
     expect(row).to_be_hidden()

@@ -133,7 +133,8 @@ class Timeline:
             line.show("", words.shape(each.target)[1])
             time.show(words.clock_time(each.at), title=words.moment(each.at))
             change = f"{words.word(each.origin)} → {words.word(each.target)}"
-            text.show(f"{host}{each.domain}: {change} - {words.plain(each.reason)}")
+            by = f", by {words.plain(each.by)}" if each.by else ""
+            text.show(f"{host}{each.domain}: {change} - {words.plain(each.reason)}{by}")
         for line, _, _ in self._lines[len(shown) :]:
             line.reveal(False)
         self._list.reveal(bool(shown))
