@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,6 @@ from playwright.sync_api import BrowserContext, Page, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from seawall.cli.main import main
 from seawall.controller.sign_ins import IDLE
 from seawall.testing.containers import FakeContainer
 from seawall.testing.faults import Fault
@@ -166,15 +166,18 @@ def test_who_is_made_on_the_command_line_looks_and_once_removed_sees_nothing_mor
     page: Page,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("SEAWALL_URL", stage.running.api_url)
     monkeypatch.setenv("SEAWALL_TOKEN", stage.running.admin_token_file.read_text().strip())
-    # The browser's driver has the event loop of this thread.
-    threads = ThreadPoolExecutor(1)
+
+    said: list[str] = []
 
     def call(words: list[str]) -> int:
-        return threads.submit(main, words).result(30)
+        # A process of its own: the browser's driver has the event loop of this thread.
+        command = [sys.executable, "-m", "seawall", *words]
+        called = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        said.append(called.stdout)
+        return called.returncode
 
     password = tmp_path / "password"
     password.write_text(f"{PASSWORD}\n")
@@ -182,9 +185,8 @@ def test_who_is_made_on_the_command_line_looks_and_once_removed_sees_nothing_mor
     assert call(["user", "add", "eve", "--role", "operator", "--password-file", str(password)]) == 3
     assert call(["user", "role", "eve", "viewer"]) == 0
     assert call(["user", "password", "eve", "--password-file", str(password)]) == 0
-    capsys.readouterr()
     assert call(["user", "list"]) == 0
-    listed = capsys.readouterr().out
+    listed = said[-1]
     assert re.search(r"eve +viewer", listed)
     assert "argon2" not in listed
     sign_in(page, stage, "/ui/hosts/web-1", "eve")
