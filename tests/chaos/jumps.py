@@ -18,7 +18,7 @@ from seawall.core.guard import Guards
 from seawall.engine.commands import Commands
 from seawall.engine.dispatcher import Dispatcher
 from seawall.engine.drive import Driver, Slot
-from seawall.engine.fleet import Fleet
+from seawall.engine.fleet import Fleet, Signs
 from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord
 from seawall.storage.sqlite import SqliteStore
@@ -68,6 +68,7 @@ class LedgerHost:
     instance: str = "only"
     heard_at: float = 0.0
     latency_seconds: float | None = None
+    signs: Signs = field(default_factory=Signs)
     reached: list[tuple[str, int, float]] = field(default_factory=list)
     """(container, attempt, when) of every exchange but questions."""
     _over_at: dict[str, float] = field(default_factory=dict)
