@@ -64,6 +64,12 @@ class Intake:
         """The declaration of an operation, if there is one."""
         return self._operations.get(name)
 
+    def hold(self, command_id: str, arguments: Mapping[str, object]) -> None:
+        """A command of an earlier process isn't over: what was uploaded for it stays."""
+        archive = arguments.get("archive")
+        if self.spool is not None and isinstance(archive, str):
+            self.spool.hold(archive, command_id)
+
     def over(self, command_id: str, arguments: Mapping[str, object]) -> None:
         """A command is over for good: what was uploaded for it goes."""
         archive = arguments.get("archive")

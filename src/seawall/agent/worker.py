@@ -99,9 +99,8 @@ class Worker:
             outputs=self._outputs,
             spool=spool,
         )
-        if spool is not None:
-            for entry in ledger.unfinished():
-                spool.hold(str(unpack_map(entry.arguments).get("archive")), entry.command_id)
+        for entry in ledger.unfinished():
+            self._intake.hold(entry.command_id, unpack_map(entry.arguments))
         self._changes = Changes(
             *(docker, clock, ledger, send, self._intake, self._admission, verifiers, self._outputs)
         )

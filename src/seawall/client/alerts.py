@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from seawall.client.alert_models import Alert, AskedSilence, Channel, ChannelTest, RulesView
 from seawall.client.answers import decoded
-from seawall.client.send import Send
+from seawall.client.send import Send, part
 
 _TEST_SECONDS = 90.0
 
@@ -25,11 +24,11 @@ class Alerts:
 
     async def show(self, alert_id: str) -> Alert:
         """One alert, with its deliveries."""
-        return decoded(await self._send("GET", f"/alerts/{_part(alert_id)}", repeatable=True), Alert)
+        return decoded(await self._send("GET", f"/alerts/{part(alert_id)}", repeatable=True), Alert)
 
     async def acknowledge(self, alert_id: str, reason: str = "") -> Alert:
         """Say that you take care of it."""
-        path = f"/alerts/{_part(alert_id)}/acknowledge"
+        path = f"/alerts/{part(alert_id)}/acknowledge"
         return decoded(await self._send("POST", path, body={"reason": reason}, repeatable=True), Alert)
 
     async def rules(self) -> RulesView:
@@ -50,7 +49,7 @@ class Alerts:
 
     async def end_silence(self, silence_id: str) -> None:
         """End a silence before its time."""
-        await self._send("DELETE", f"/alert-silences/{_part(silence_id)}")
+        await self._send("DELETE", f"/alert-silences/{part(silence_id)}")
 
     async def channels(self) -> tuple[Channel, ...]:
         """The channels, without their addresses."""
@@ -66,14 +65,9 @@ class Alerts:
 
     async def remove_channel(self, name: str) -> None:
         """Remove a channel, and what waits for it."""
-        await self._send("DELETE", f"/alert-channels/{_part(name)}")
+        await self._send("DELETE", f"/alert-channels/{part(name)}")
 
     async def test_channel(self, name: str) -> ChannelTest:
         """Send a test message, now and once."""
-        path = f"/alert-channels/{_part(name)}/test"
+        path = f"/alert-channels/{part(name)}/test"
         return decoded(await self._send("POST", path, body={}, answer_seconds=_TEST_SECONDS), ChannelTest)
-
-
-def _part(text: str) -> str:
-    quoted = quote(text, safe="")
-    return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -29,6 +29,7 @@ from seawall.client.models import (
     PolicyView,
 )
 from seawall.client.parcels import Parcel
+from seawall.client.send import part
 from seawall.client.streams import Stream
 from seawall.client.tokens import Tokens
 from seawall.client.uploads import Progress, Upload
@@ -112,15 +113,15 @@ class Client:
 
     async def agent(self, name: str) -> Agent:
         """One host by its name or id."""
-        return await self._get(f"/agents/{_part(name)}", Agent)
+        return await self._get(f"/agents/{part(name)}", Agent)
 
     async def revoke_agent(self, name: str) -> None:
         """End a host's identity for good."""
-        await self._send("POST", f"/agents/{_part(name)}/revoke", body={})
+        await self._send("POST", f"/agents/{part(name)}/revoke", body={})
 
     async def release_agent(self, name: str) -> Agent:
         """Let a quarantined host connect again."""
-        return decoded(await self._send("POST", f"/agents/{_part(name)}/release", body={}), Agent)
+        return decoded(await self._send("POST", f"/agents/{part(name)}/release", body={}), Agent)
 
     async def new_join_token(self) -> NewJoinToken:
         """Let one more host join within ten minutes."""
@@ -172,7 +173,7 @@ class Client:
         """One command, as soon as it is over or `wait_seconds` have passed."""
         params = [("wait", f"{wait_seconds:g}")] if wait_seconds else []
         return await self._get(
-            f"/commands/{_part(command_id)}", Command, params, _ANSWER_SECONDS + wait_seconds
+            f"/commands/{part(command_id)}", Command, params, _ANSWER_SECONDS + wait_seconds
         )
 
     async def wait(self, command_id: str, timeout_seconds: float = math.inf) -> Command:
@@ -186,7 +187,7 @@ class Client:
 
     async def cancel(self, command_id: str) -> Command:
         """Ask for a command to be stopped. Its state says what became of it: CANCELLED only if it never started."""
-        return decoded(await self._send("POST", f"/commands/{_part(command_id)}/cancel", body={}), Command)
+        return decoded(await self._send("POST", f"/commands/{part(command_id)}/cancel", body={}), Command)
 
     async def policy(self) -> PolicyView:
         """What holds for which operation, and where each value comes from."""
@@ -198,13 +199,13 @@ class Client:
 
     async def explain(self, command_id: str) -> Explanation:
         """What happened to a command and why, in words."""
-        return decoded(await self._send("GET", f"/commands/{_part(command_id)}/explain"), Explanation)
+        return decoded(await self._send("GET", f"/commands/{part(command_id)}/explain"), Explanation)
 
     async def verify(self, command_id: str, wait_seconds: float = 0.0) -> Command:
         """Have the host asked what became of an UNKNOWN command; returns when that is known, or after the wait."""
         answer = await self._send(
             "POST",
-            f"/commands/{_part(command_id)}/verify",
+            f"/commands/{part(command_id)}/verify",
             params=[("wait", f"{wait_seconds:g}")],
             body={},
             repeatable=True,
@@ -215,18 +216,18 @@ class Client:
     async def resolve(self, command_id: str, state: str, reason: str) -> Command:
         """Say what became of an UNKNOWN command; `state` is SUCCEEDED or FAILED."""
         decision = {"state": state, "reason": reason}
-        path = f"/commands/{_part(command_id)}/resolve"
+        path = f"/commands/{part(command_id)}/resolve"
         return decoded(await self._send("POST", path, body=decision), Command)
 
     async def force_retry(self, command_id: str, *, idempotency_key: str | None = None) -> Command:
         """Do the same as an UNKNOWN command, which may have happened, by a new one with an effect of its own."""
         headers = {"Idempotency-Key": idempotency_key or self._clock.new_id()}
-        path = f"/commands/{_part(command_id)}/force-retry"
+        path = f"/commands/{part(command_id)}/force-retry"
         return decoded(await self._send("POST", path, body={}, headers=headers, repeatable=True), Command)
 
     async def command_events(self, command_id: str) -> AsyncGenerator[Event]:
         """What happens to a command: `record` first, `finished` last. Raises Unreachable if the stream breaks off."""
-        async with aclosing(self._stream(f"/commands/{_part(command_id)}/events")) as events:
+        async with aclosing(self._stream(f"/commands/{part(command_id)}/events")) as events:
             async for event in events:
                 yield event
                 if event.kind == "finished":
@@ -283,11 +284,11 @@ class Client:
 
     async def circuit(self, agent: str, domain: str) -> Circuit:
         """One circuit with its latest transitions; `domain` is agent or docker."""
-        return await self._get(f"/circuits/{_part(agent)}/{_part(domain)}", Circuit)
+        return await self._get(f"/circuits/{part(agent)}/{part(domain)}", Circuit)
 
     async def change_circuit(self, agent: str, domain: str, action: str, reason: str) -> Circuit:
         """Overrule a circuit and return how it is then: `action` is open, close or reset."""
-        path = f"/circuits/{_part(agent)}/{_part(domain)}/{_part(action)}"
+        path = f"/circuits/{part(agent)}/{part(domain)}/{part(action)}"
         await self._send("POST", path, body={"reason": reason})
         return await self.circuit(agent, domain)
 
@@ -382,9 +383,3 @@ def _is_over(event: Event) -> bool:
         return msgspec.convert(event.content, Command).state.final
     except msgspec.ValidationError:
         return False
-
-
-def _part(text: str) -> str:
-    """A text as one part of a path; dots alone would climb out of it."""
-    quoted = quote(text, safe="")
-    return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
+from urllib.parse import quote
 
 import httpx
 
@@ -22,3 +23,9 @@ class Send(Protocol):
         answer_seconds: float = 30.0,
     ) -> httpx.Response:
         """Method, path below /api/v1, and what to send; `repeatable` if twice does no harm."""
+
+
+def part(text: str) -> str:
+    """A text as one part of a path; dots alone would climb out of it."""
+    quoted = quote(text, safe="")
+    return quoted.replace(".", "%2E") if not quoted.strip(".") else quoted

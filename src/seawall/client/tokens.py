@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from seawall.client.answers import decoded
 from seawall.client.models import NewToken, Token
-from seawall.client.send import Send
+from seawall.client.send import Send, part
 
 
 class Tokens:
@@ -28,4 +26,4 @@ class Tokens:
 
     async def revoke(self, token_id: str) -> None:
         """End a token."""
-        await self._send("DELETE", f"/tokens/{quote(token_id, safe='')}")
+        await self._send("DELETE", f"/tokens/{part(token_id)}")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import quote
 
 from msgspec import Struct
 
 from seawall.client.answers import decoded
-from seawall.client.send import Send
+from seawall.client.send import Send, part
 from seawall.wire.secret import Secret
 
 
@@ -53,4 +52,4 @@ class Users:
 
 
 def _path(name: str) -> str:
-    return f"/users/{quote(name, safe='').replace('.', '%2E')}"
+    return f"/users/{part(name)}"

@@ -386,15 +386,12 @@ def _gateway_counters(gateway: GatewayCounters) -> Iterator[Metric]:
 
 
 def _alert_readings(alerts: AlertCounters) -> Iterator[Metric]:
-    opened = GaugeMetricFamily(ALERTS_OPEN.name, ALERTS_OPEN.summary, labels=ALERTS_OPEN.labels)
-    for kind, count in alerts.open_alerts().items():
-        opened.add_metric((kind.value,), count)
-    yield opened
+    yield _family(ALERTS_OPEN, [((kind.value,), count) for kind, count in alerts.open_alerts().items()])
     deliveries = alerts.deliveries()
     for declaration, count in (
         (ALERTS_DELIVERED, deliveries.delivered),
         (ALERTS_FAILED, deliveries.failed),
         (ALERTS_GIVEN_UP, deliveries.given_up),
+        (ALERTS_WAITING, deliveries.waiting),
     ):
-        yield CounterMetricFamily(declaration.name, declaration.summary, value=count)
-    yield GaugeMetricFamily(ALERTS_WAITING.name, ALERTS_WAITING.summary, value=deliveries.waiting)
+        yield _family(declaration, [((), count)])
