@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib.metadata
 import logging
 import os
@@ -26,6 +25,7 @@ from seawall.agent.session import HostFacts
 from seawall.agent.spool import Spool
 from seawall.agent.worker import Worker
 from seawall.clock import Clock, SystemClock
+from seawall.memory import settle
 from seawall.operations import compose
 from seawall.telemetry.setup import LogFormat, configure
 
@@ -210,9 +210,7 @@ async def _until_told_to_stop(
         ", and exec" if policy.exec else "",
         policy.source,
     )
-    # What is here by now stays: looked through for garbage again, it would hold every answer up for 80 ms.
-    gc.collect()
-    gc.freeze()
+    settle()
     await run_agent(identity, directory, docker, SystemClock(), stop=stop, policy=policy)
     _logger.info("agent %s has stopped", identity.name)
 

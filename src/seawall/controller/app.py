@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import sys
 from collections.abc import Callable, Coroutine
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import uvloop
 
+from seawall import memory
 from seawall.bus.local import LocalBus
 from seawall.clock import Clock, SystemClock
 from seawall.controller.alerts.desk import AlertDesk
@@ -337,9 +337,7 @@ def main(settings: ControllerSettings, on_ready: Callable[[Running], None] | Non
             _say(
                 f"the dashboard is at {running.api_url}/ui/ - its set-up code: {running.set_up_code.reveal()}"
             )
-        # What is here by now stays: looked through for garbage again, it would hold everybody up for 80 ms.
-        gc.collect()
-        gc.freeze()
+        memory.settle()
         if on_ready is not None:
             on_ready(running)
 
