@@ -21,7 +21,7 @@ from seawall.agent.operations.runner import (
     section,
     target_of,
 )
-from seawall.agent.operations.snapshot import snapshot_of
+from seawall.agent.operations.snapshot import grace_seconds_of, identity_of, snapshot_of
 from seawall.operations.container_spec import limits_of
 
 READ_BACK_SECONDS = 3.0
@@ -31,8 +31,7 @@ READ_BACK_SECONDS = 3.0
 async def resolve(docker: Docker, name: str, timeout_seconds: float) -> Target:
     """The container that this name, id or beginning of an id means now, as it is now."""
     record = await docker.container_inspect(name, timeout_seconds=timeout_seconds)
-    seen = snapshot_of(record, name)
-    return Target(seen.id, seen.name, record)
+    return Target(*identity_of(record, name), record)
 
 
 async def container_list(execution: Execution) -> object:
@@ -68,7 +67,7 @@ async def container_logs(execution: Execution) -> object:
     record = await execution.docker.container_inspect(name, timeout_seconds=execution.timeout_seconds)
     terminal = section(record, "Config").get("Tty") is True
     log = await execution.docker.container_logs(
-        snapshot_of(record, name).id,
+        identity_of(record, name)[0],
         tail=tail,
         timestamps=timestamps,
         terminal=terminal,
@@ -174,7 +173,7 @@ async def container_remove(execution: Execution) -> object:
 def grace_of(arguments: Arguments, target: Target) -> int:
     """What the container is given to stop: what the command says, else its own setting."""
     if arguments.get("grace_seconds") is None:
-        return snapshot_of(target.record).grace_seconds
+        return grace_seconds_of(target.record)
     return argument(arguments, "grace_seconds", int)
 
 
