@@ -146,7 +146,7 @@ class Controller:
             access=self.access,
             door=self.door,
             users=self.users,
-            sign_ins=SignIns(store, self.users, passwords, clock),
+            sign_ins=SignIns(store, self.users, passwords, clock, self.door),
             store=store,
             fleet=self.fleet,
             guards=self.guards,

@@ -17,6 +17,7 @@ from seawall.core.command import CommandState
 from seawall.core.events import AlertSaid, Event
 from seawall.engine.alert_records import AlertRecord, MessageRecord, SilenceRecord
 from seawall.engine.alert_settings import AlertSettings
+from seawall.engine.audit import CONTROLLER, Action, Caller, Detail, Entry
 from seawall.engine.fleet import Fleet
 from seawall.engine.ports import Subscriber
 from seawall.engine.store import Store, StoreFailed
@@ -30,6 +31,14 @@ _MOST_UNKNOWN, _MOST_RESUMED = 1_000, 10_000
 _DAY_SECONDS = 86_400.0
 
 _logger = logging.getLogger("seawall.alerts")
+
+
+class Care(Detail, frozen=True, gc=False):
+    """Which alert somebody takes care of, and what is said of that."""
+
+    kind: str
+    host: str
+    reason: str = ""
 
 
 class AlertKeeper:
@@ -106,12 +115,14 @@ class AlertKeeper:
                 self._forget_at = now + _FORGET_EVERY_SECONDS
                 await self._forget()
 
-    async def acknowledge(self, alert_id: str, by: str, reason: str) -> bool:
+    async def acknowledge(self, alert_id: str, by: str, reason: str, caller: Caller = CONTROLLER) -> bool:
         """Note that somebody takes care of an open alert; False if it isn't open. Raises StoreFailed."""
         alert = self._alerts.acknowledge(alert_id, by, reason)
         if alert is None:
             return False
-        await self._store.keep_alerts([self._record(alert)])
+        detail = Care(alert.kind.value, alert.host, reason)
+        entry = Entry(self._clock.wall(), caller, Action.ALERT_ACKNOWLEDGED, alert_id, detail)
+        await self._store.keep_alerts([self._record(alert)], entries=[entry])
         return True
 
     # Silences
@@ -121,14 +132,14 @@ class AlertKeeper:
         now = self._clock.now()
         return [record for record, silence in self._silences.values() if now < (silence.until or 0.0)]
 
-    async def silence(self, record: SilenceRecord) -> None:
+    async def silence(self, record: SilenceRecord, caller: Caller = CONTROLLER) -> None:
         """Keep quiet for a while. Raises StoreFailed."""
-        await self._store.add_silence(record)
+        await self._store.add_silence(record, self._clock.wall(), caller)
         self._add(record)
 
-    async def end_silence(self, silence_id: str) -> bool:
+    async def end_silence(self, silence_id: str, caller: Caller = CONTROLLER) -> bool:
         """Let it be heard again; False if there is no such silence. Raises StoreFailed."""
-        ended = await self._store.end_silence(silence_id, self._clock.wall())
+        ended = await self._store.end_silence(silence_id, self._clock.wall(), caller)
         known = self._silences.pop(silence_id, None)
         self._stirred.set()
         return ended or known is not None

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
-from sqlalchemy import Select, bindparam, case, insert, literal_column, null, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    case,
+    insert,
+    literal_column,
+    null,
+    select,
+    true,
+    update,
+)
 
 from seawall.core.command import CommandState
 from seawall.engine.audit import CONTROLLER, Caller
@@ -30,8 +41,10 @@ from seawall.storage.command_rows import (
 )
 from seawall.storage.entries import accepted, dispatched, finished, imported, settled
 from seawall.storage.schema import (
+    WITHOUT_SUCCESS,
     agents,
     attempts,
+    command_had_no_success,
     command_is_open,
     command_is_unsettled,
     commands,
@@ -48,12 +61,35 @@ from seawall.storage.statements import (
 
 
 class _Filter(NamedTuple):
-    """Which parameters a list of commands has; the statements for one are made once."""
+    """Which parameters a list of commands has; the statements for one are made once.
+
+    `without_success` and `still_open` say that all the states are so, and an index serves.
+    """
 
     by_agent: bool
     states: int
+    without_success: bool
+    still_open: bool
     by_operation: bool
     before: bool
+
+    @classmethod
+    def of(
+        cls,
+        agent_id: str | None = None,
+        states: Sequence[CommandState] = (),
+        operation: str | None = None,
+        before: str | None = None,
+    ) -> _Filter:
+        """That of these wishes."""
+        return cls(
+            by_agent=agent_id is not None,
+            states=len(set(states)),
+            without_success=bool(states) and set(states) <= set(WITHOUT_SUCCESS),
+            still_open=bool(states) and not any(state.final for state in states),
+            by_operation=operation is not None,
+            before=before is not None,
+        )
 
 
 _commands = select(*columns(commands, CommandRow))
@@ -298,7 +334,7 @@ class CommandTables(Database):
     ) -> list[CommandRecord]:
         """See `CommandStore.commands`."""
         chosen = sorted({state.value for state in states})
-        wanted = _Filter(agent_id is not None, len(chosen), operation is not None, before is not None)
+        wanted = _Filter.of(agent_id, states, operation, before)
         parameters: dict[str, object] = {
             "agent": agent_id,
             "kind": operation,
@@ -332,8 +368,16 @@ def _listing(wanted: _Filter) -> tuple[Statement, Statement]:
 
 
 def _narrowed(question: Select[*tuple[object, ...]], wanted: _Filter) -> Select[*tuple[object, ...]]:
+    agent_id: ColumnElement[str] = commands.c.agent_id
+    order: ColumnElement[int] = commands.c.sequence
+    if wanted.without_success:
+        question = question.where(command_had_no_success)
+        # Else SQLite would read all that the agent ever had.
+        agent_id = agent_id.concat(literal_column("''"))
+    if wanted.still_open:
+        question, order = question.where(command_is_unsettled), _in_order
     if wanted.by_agent:
-        question = question.where(commands.c.agent_id == bindparam("agent"))
+        question = question.where(agent_id == bindparam("agent"))
     if wanted.by_operation:
         question = question.where(commands.c.operation == bindparam("kind"))
     if wanted.states:
@@ -343,7 +387,7 @@ def _narrowed(question: Select[*tuple[object, ...]], wanted: _Filter) -> Select[
     if wanted.before:
         last = select(commands.c.sequence).where(commands.c.command_id == bindparam("last"))
         question = question.where(commands.c.sequence < last.scalar_subquery())
-    return question.order_by(commands.c.sequence.desc()).limit(bindparam("most")).offset(NO_OFFSET)
+    return question.order_by(order.desc()).limit(bindparam("most")).offset(NO_OFFSET)
 
 
 def _list(

@@ -154,7 +154,9 @@ class Page:
         given: list[CommandRecord] = []
 
         async def work() -> None:
-            request = CommandRequest(operation, agent, arguments, requested_by=self.principal.name)
+            request = CommandRequest(
+                operation, agent, arguments, requested_by=self.principal.name, caller=self.principal.caller
+            )
             record = await self.services.commands.accept(request)
             if record.state is CommandState.REJECTED:
                 raise Problem(503, ProblemCode.BUSY, record.error or "nothing was sent; try again later")
