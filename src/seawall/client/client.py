@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from seawall.client.alerts import Alerts
+from seawall.client.analytics import AnalyticsView
 from seawall.client.answers import decoded, problem_of, unreachable
 from seawall.client.audit import AuditLog
 from seawall.client.context import Connection, is_loopback, trust
@@ -84,6 +85,7 @@ class Client:
         self.alerts = Alerts(self._send)
 
         self.audit = AuditLog(self._send)
+        self.analytics = AnalyticsView(self._send)
 
     async def __aenter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ from msgspec import Struct
 from seawall.core.command import CommandState
 from seawall.engine.alert_records import AlertStore
 from seawall.engine.audit import CONTROLLER, Action, AuditRecord, Caller, Entry
+from seawall.engine.history import HistoryStore
 from seawall.engine.records import (
     AgentRecord,
     AttemptRecord,
@@ -297,7 +298,17 @@ class RecordingStore(CommandStore, AuditStore, Protocol):
     """What a door to commands needs."""
 
 
-class Store(CommandStore, FleetStore, AccessStore, UserStore, CircuitStore, AuditStore, AlertStore, Protocol):
+class Store(
+    CommandStore,
+    FleetStore,
+    AccessStore,
+    UserStore,
+    CircuitStore,
+    AuditStore,
+    AlertStore,
+    HistoryStore,
+    Protocol,
+):
     """All of it, behind one connection to the truth."""
 
     async def controller_identity(self) -> tuple[str, int]:

@@ -23,6 +23,7 @@ from seawall.storage.circuits import CircuitTables
 from seawall.storage.commands import CommandTables
 from seawall.storage.controller import begin_term, read_identity, write_identity
 from seawall.storage.fleet import FleetTables
+from seawall.storage.history import HistoryTables
 from seawall.storage.migrate import migrate
 from seawall.storage.readers import Readers
 from seawall.storage.restored import begin_again, take_mark
@@ -40,7 +41,14 @@ _DIALECT, _ROWS = sqlite_dialect(paramstyle="named"), sqlite_dialect(paramstyle=
 
 
 class SqliteStore(
-    CommandTables, FleetTables, AccessTables, UserTables, CircuitTables, AuditTables, AlertTables
+    CommandTables,
+    FleetTables,
+    AccessTables,
+    UserTables,
+    CircuitTables,
+    AuditTables,
+    AlertTables,
+    HistoryTables,
 ):
     """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
 

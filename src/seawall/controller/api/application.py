@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from seawall.controller.api import (
     agents,
     alerts,
+    analytics,
     audit,
     circuits,
     commands,
@@ -55,7 +56,20 @@ def create_api(services: Services, *, metrics_open: bool, more_routes: Sequence[
     )
     app.state.services = services
     health = health_router(public() if metrics_open else require(Role.VIEWER))
-    nouns = (agents, alerts, commands, circuits, policies, tokens, users, events, operations, streams, audit)
+    nouns = (
+        agents,
+        alerts,
+        commands,
+        circuits,
+        policies,
+        tokens,
+        users,
+        events,
+        operations,
+        streams,
+        audit,
+        analytics,
+    )
     for router in (*(noun.router for noun in nouns), _description, health):
         # Not included but taken over, so that the check below sees each route itself.
         app.router.routes.extend(router.routes)
