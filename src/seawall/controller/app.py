@@ -34,6 +34,7 @@ from seawall.controller.sign_ins import SignIns
 from seawall.controller.start_failures import StartFailed as StartFailed
 from seawall.controller.start_failures import start_failures
 from seawall.controller.stop_signals import stopped_by_signals
+from seawall.controller.traces import ControllerTraces
 from seawall.controller.transitions import TransitionRecorder
 from seawall.controller.ui.dashboard import Dashboard
 from seawall.controller.users import Users
@@ -114,7 +115,8 @@ class Controller:
         self.gate = RetryGate()
         self.transitions = TransitionRecorder(store, clock)
         self.door = DoorLog(store, clock)
-        self._subscribers: list[Subscriber] = []
+        self.traces = ControllerTraces(clock)
+        self._subscribers: list[Subscriber] = [*self.traces.subscribers]
         self.fleet = Fleet(self.guards, clock, self.emit, Pace())
         self.gateway = Gateway(
             *(store, self.fleet, self.bus, clock, authority, controller_id, term, settings.heartbeat_seconds),
@@ -125,7 +127,7 @@ class Controller:
             lambda: len(list(self.fleet.sessions())),
             lambda: circuit_readings(self.guards, clock.now()),
             self.gateway,
-            lambda: usage_of(self.services, self.gate, self.dispatcher, self.loop_lag, term),
+            lambda: usage_of(self.services, self.gate, self.dispatcher, self.loop_lag, term, self.traces),
         )
         self.alerts = AlertDesk(store, self.fleet, clock, self.emit, vault, settings.data, authority.expiries)
         self.metrics.alerts = self.alerts
@@ -168,6 +170,7 @@ class Controller:
         )
         tls = None if settings.api.loopback else authority.server_context()
         self.api = create_api(self.services, metrics_open=tls is None)
+        self.traces.join(self.gateway, self.api)
         self.dashboard = Dashboard(self.api, self.services, tls=tls is not None)
         self.listener = ApiListener(self.dashboard, tls)
         self._stop_dispatcher = asyncio.Event()
@@ -239,6 +242,7 @@ class Controller:
             await asyncio.wait(self._lasting)
         await self.transitions.flush()
         await self.door.flush()
+        await self.traces.close()
 
     async def abort(self) -> None:
         """End what `stop` couldn't in time."""
