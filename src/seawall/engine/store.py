@@ -30,6 +30,7 @@ from seawall.engine.records import (
     Unsettled,
     UserRecord,
 )
+from seawall.engine.remediation_records import RemediationStore
 
 
 class StoreUsage(Struct, frozen=True):
@@ -297,7 +298,17 @@ class RecordingStore(CommandStore, AuditStore, Protocol):
     """What a door to commands needs."""
 
 
-class Store(CommandStore, FleetStore, AccessStore, UserStore, CircuitStore, AuditStore, AlertStore, Protocol):
+class Store(
+    CommandStore,
+    FleetStore,
+    AccessStore,
+    UserStore,
+    CircuitStore,
+    AuditStore,
+    AlertStore,
+    RemediationStore,
+    Protocol,
+):
     """All of it, behind one connection to the truth."""
 
     async def controller_identity(self) -> tuple[str, int]:

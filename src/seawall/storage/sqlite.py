@@ -25,6 +25,7 @@ from seawall.storage.controller import begin_term, read_identity, write_identity
 from seawall.storage.fleet import FleetTables
 from seawall.storage.migrate import migrate
 from seawall.storage.readers import Readers
+from seawall.storage.remediation import RemediationTables
 from seawall.storage.restored import begin_again, take_mark
 from seawall.storage.statements import Answer, Connection, Result, Row, Statement
 from seawall.storage.users import UserTables
@@ -42,7 +43,14 @@ _DIALECT, _ROWS = sqlite_dialect(paramstyle="named"), sqlite_dialect(paramstyle=
 
 
 class SqliteStore(
-    CommandTables, FleetTables, AccessTables, UserTables, CircuitTables, AuditTables, AlertTables
+    CommandTables,
+    FleetTables,
+    AccessTables,
+    UserTables,
+    CircuitTables,
+    AuditTables,
+    AlertTables,
+    RemediationTables,
 ):
     """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
 

@@ -21,6 +21,7 @@ from seawall.controller.api import (
     events,
     operations,
     policies,
+    remediation,
     streams,
     tokens,
     users,
@@ -55,7 +56,20 @@ def create_api(services: Services, *, metrics_open: bool, more_routes: Sequence[
     )
     app.state.services = services
     health = health_router(public() if metrics_open else require(Role.VIEWER))
-    nouns = (agents, alerts, commands, circuits, policies, tokens, users, events, operations, streams, audit)
+    nouns = (
+        agents,
+        alerts,
+        remediation,
+        commands,
+        circuits,
+        policies,
+        tokens,
+        users,
+        events,
+        operations,
+        streams,
+        audit,
+    )
     for router in (*(noun.router for noun in nouns), _description, health):
         # Not included but taken over, so that the check below sees each route itself.
         app.router.routes.extend(router.routes)
