@@ -17,7 +17,7 @@ from seawall.engine.remediation_settings import REMEDIATION_FILE
 from seawall.engine.store import Store
 from seawall.testing.clock import FakeClock
 from tests.controller.api_plane import ApiPlane, Script, is_problem, ok
-from tests.controller.test_alerts import let_pass, plane_with
+from tests.controller.test_alerts import STEP, plane_with
 
 pytestmark = pytest.mark.asyncio
 
@@ -56,6 +56,18 @@ async def remedied(
         finally:
             task.cancel()
             await asyncio.wait((task,))
+
+
+async def let_pass(plane: ApiPlane, seconds: float) -> None:
+    """Time passes in steps, in each of which what is watched, decided and done comes to its end."""
+    keeper, remediation = plane.services.alerts.keeper, plane.services.remediation.remediation
+    for _ in range(int(seconds / STEP)):
+        await plane.clock.advance(STEP)
+        for turning in (keeper._turning, remediation._turning, remediation._turning):
+            await plane.services.store.check()
+            await plane.clock.settle()
+            async with turning:
+                pass
 
 
 def fill(plane: ApiPlane, share: float = 0.01) -> None:
