@@ -23,6 +23,7 @@ from seawall.engine.audit import Action
 from seawall.engine.store import CommandOver, StoreFailed, StoreFull
 from seawall.files import LOOK_SECONDS
 from seawall.storage import audit as audit_statements
+from seawall.storage import command_list
 from seawall.storage import commands as command_statements
 from seawall.storage import fleet as fleet_statements
 from seawall.storage.schema import controller
@@ -56,11 +57,11 @@ PARAMETERS = {
 BREAK_IT = Statement(update(controller), ["term"])
 FAILED, RUNNING = (CommandState.FAILED, CommandState.UNKNOWN), (CommandState.RUNNING,)
 WITHOUT_SUCCESS = "ix_commands_without_success"
-Commands, Entries = command_statements._Filter, audit_statements._Filter
+Commands, Entries = command_list.Wanted, audit_statements._Filter
 
 
 def the_list(wanted: Commands) -> Statement:
-    return command_statements._listing(wanted)[0]
+    return command_list.listing(wanted)[0]
 
 
 class Commits:

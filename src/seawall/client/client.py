@@ -30,6 +30,7 @@ from seawall.client.models import (
     PolicyView,
 )
 from seawall.client.parcels import Parcel
+from seawall.client.remediation import Remediation
 from seawall.client.send import part
 from seawall.client.streams import Stream
 from seawall.client.tokens import Tokens
@@ -84,6 +85,7 @@ class Client:
             limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=64),
         )
         self.alerts = Alerts(self._send)
+        self.remediation = Remediation(self._send)
 
         self.audit = AuditLog(self._send)
         self.analytics = AnalyticsView(self._send)

@@ -28,6 +28,7 @@ from seawall.controller.listener import ApiListener, names_of, reachable
 from seawall.controller.passwords import Passwords
 from seawall.controller.policy_file import POLICY_FILE, PolicyFile
 from seawall.controller.readings import circuit_readings, usage_of
+from seawall.controller.remediation import RemediationDesk
 from seawall.controller.retry_figures import RetryFigures
 from seawall.controller.settings import Address, ControllerSettings
 from seawall.controller.sign_ins import SignIns
@@ -141,6 +142,8 @@ class Controller:
         self.driver.journal = self.dispatcher
         self.fleet.vault = vault
         self.commands = Commands(*(store, self.dispatcher, self.fleet, self.guards, clock, self.emit), vault)
+        watch, accept = self.alerts.keeper, self.commands.accept
+        remediation = RemediationDesk(store, watch, accept, clock, self.emit, settings.data)
         self.access = Access(store, clock)
         passwords = Passwords()
         self.users = Users(store, passwords, clock)
@@ -160,6 +163,7 @@ class Controller:
             revoke_agent=partial(revoke_agent, store, self.fleet, clock),
             policies=self.policies,
             alerts=self.alerts,
+            remediation=remediation,
             transitions=self.transitions.of_agent,
             gate=self.gate,
             retries=retries,
@@ -195,6 +199,7 @@ class Controller:
         self._last(self.door.run(), "door log")
         self._last(self.loop_lag.run(), "loop lag")
         self._last(self.alerts.run(), "alerts")
+        self._last(self.services.remediation.run(), "remediation")
         await self._first_of(recovered)
         self._raise_if_ended()
         self.services.readiness.recovered = True

@@ -112,7 +112,7 @@ class AlertStore(Protocol):
         """The newest first."""
 
     async def forget_alerts(self, before: datetime) -> None:
-        """Drop alerts that were over, silences that had ended and messages that were said before a moment."""
+        """Drop alerts that were over, silences that had ended, and what was said or decided before a moment."""
 
     async def add_silence(self, record: SilenceRecord, now: datetime, caller: Caller = CONTROLLER) -> None:
         """Keep a silence."""

@@ -77,6 +77,12 @@ class Action(StrEnum):
     CHANNEL_ADDED = "channel_added"
     CHANNEL_REMOVED = "channel_removed"
     CHANNEL_TESTED = "channel_tested"
+    REMEDIATION_DECIDED = "remediation_decided"
+    REMEDIATION_JUDGED = "remediation_judged"
+    REMEDIATION_STOPPED = "remediation_stopped"
+    REMEDIATION_RESUMED = "remediation_resumed"
+    REMEDIATION_LOADED = "remediation_loaded"
+    REMEDIATION_CHANGED = "remediation_changed"
     AUDIT_PRUNED = "audit_pruned"
 
 

@@ -31,6 +31,7 @@ from seawall.engine.records import (
     Unsettled,
     UserRecord,
 )
+from seawall.engine.remediation_records import RemediationStore
 
 
 class StoreUsage(Struct, frozen=True):
@@ -307,6 +308,7 @@ class Store(
     AuditStore,
     AlertStore,
     HistoryStore,
+    RemediationStore,
     Protocol,
 ):
     """All of it, behind one connection to the truth."""

@@ -19,6 +19,7 @@ from seawall.engine.alert_records import (
 )
 from seawall.engine.audit import CONTROLLER, Action, Caller, Entry
 from seawall.storage.entries import channel_added, silence_added
+from seawall.storage.remediation import FORGET_REMEDIATIONS
 from seawall.storage.schema import (
     alert_channels,
     alert_deliveries,
@@ -220,7 +221,7 @@ class AlertTables(Database):
         old = {"before": to_microseconds(before)}
 
         def job(connection: Connection) -> None:
-            for statement in (_FORGET_ALERTS, _FORGET_MESSAGES, _FORGET_SILENCES):
+            for statement in (_FORGET_ALERTS, _FORGET_MESSAGES, _FORGET_SILENCES, FORGET_REMEDIATIONS):
                 connection.execute(statement, old)
 
         await self.write(job)

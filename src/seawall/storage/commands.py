@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, partial
-from typing import NamedTuple
+from functools import partial
 
 from sqlalchemy import (
-    ColumnElement,
-    Select,
     bindparam,
     case,
     insert,
@@ -23,6 +20,7 @@ from seawall.core.command import CommandState
 from seawall.engine.audit import CONTROLLER, Caller
 from seawall.engine.records import AttemptRecord, CommandRecord, DecisionRecord, Unsettled
 from seawall.engine.store import CommandOver, IdempotencyConflict, StoreFull
+from seawall.storage.command_list import ALL_ATTEMPTS, ALL_COMMANDS, IN_ORDER, Wanted, listing
 from seawall.storage.command_rows import (
     AttemptRow,
     CommandRow,
@@ -41,17 +39,14 @@ from seawall.storage.command_rows import (
 )
 from seawall.storage.entries import accepted, dispatched, finished, imported, settled
 from seawall.storage.schema import (
-    WITHOUT_SUCCESS,
     agents,
     attempts,
-    command_had_no_success,
     command_is_open,
     command_is_unsettled,
     commands,
     decisions,
 )
 from seawall.storage.statements import (
-    NO_OFFSET,
     Connection,
     Database,
     Row,
@@ -59,41 +54,6 @@ from seawall.storage.statements import (
     columns,
 )
 
-
-class _Filter(NamedTuple):
-    """Which parameters a list of commands has; the statements for one are made once.
-
-    `without_success` and `still_open` say that all the states are so, and an index serves.
-    """
-
-    by_agent: bool
-    states: int
-    without_success: bool
-    still_open: bool
-    by_operation: bool
-    before: bool
-
-    @classmethod
-    def of(
-        cls,
-        agent_id: str | None = None,
-        states: Sequence[CommandState] = (),
-        operation: str | None = None,
-        before: str | None = None,
-    ) -> _Filter:
-        """That of these wishes."""
-        return cls(
-            by_agent=agent_id is not None,
-            states=len(set(states)),
-            without_success=bool(states) and set(states) <= set(WITHOUT_SUCCESS),
-            still_open=bool(states) and not any(state.final for state in states),
-            by_operation=operation is not None,
-            before=before is not None,
-        )
-
-
-_commands = select(*columns(commands, CommandRow))
-_attempts = select(*columns(attempts, AttemptRow)).order_by(attempts.c.command_id, attempts.c.number)
 _this_command = commands.c.command_id == bindparam("id")
 _this_attempt = (attempts.c.command_id == bindparam("id"), attempts.c.number == bindparam("nth"))
 
@@ -153,20 +113,18 @@ _RUNNING = Statement(
     .values(begun=true()),
     ["state"],
 )
-_COMMAND = Statement(_commands.where(_this_command))
-_COMMAND_BY_KEY = Statement(_commands.where(commands.c.idempotency_key == bindparam("key")))
-_ATTEMPTS = Statement(_attempts.where(attempts.c.command_id == bindparam("id")))
+_COMMAND = Statement(ALL_COMMANDS.where(_this_command))
+_COMMAND_BY_KEY = Statement(ALL_COMMANDS.where(commands.c.idempotency_key == bindparam("key")))
+_ATTEMPTS = Statement(ALL_ATTEMPTS.where(attempts.c.command_id == bindparam("id")))
 _UNSETTLED = Statement(
     select(*columns(commands, UnsettledRow))
     .where(command_is_unsettled)
     .order_by(commands.c.agent_id, commands.c.agent_sequence, commands.c.sequence)
 )
 _open_here = (command_is_unsettled, command_is_open, commands.c.agent_id == bindparam("agent"))
-# The sum keeps SQLite from reading all that the agent ever had, for the sake of the order.
-_in_order = commands.c.sequence + literal_column("0")
-_OPEN_COMMANDS = Statement(_commands.where(*_open_here).order_by(_in_order))
+_OPEN_COMMANDS = Statement(ALL_COMMANDS.where(*_open_here).order_by(IN_ORDER))
 _OPEN_ATTEMPTS = Statement(
-    _attempts.where(attempts.c.command_id.in_(select(commands.c.command_id).where(*_open_here)))
+    ALL_ATTEMPTS.where(attempts.c.command_id.in_(select(commands.c.command_id).where(*_open_here)))
 )
 
 
@@ -334,7 +292,7 @@ class CommandTables(Database):
     ) -> list[CommandRecord]:
         """See `CommandStore.commands`."""
         chosen = sorted({state.value for state in states})
-        wanted = _Filter.of(agent_id, states, operation, before)
+        wanted = Wanted.of(agent_id, states, operation, before)
         parameters: dict[str, object] = {
             "agent": agent_id,
             "kind": operation,
@@ -342,7 +300,7 @@ class CommandTables(Database):
             "most": max(0, limit),
             **{f"state_{index}": state for index, state in enumerate(chosen)},
         }
-        return await self.read(partial(_list, *_listing(wanted), parameters))
+        return await self.read(partial(_list, *listing(wanted), parameters))
 
     async def unsettled(self) -> list[Unsettled]:
         """See `CommandStore.unsettled`."""
@@ -355,39 +313,6 @@ class CommandTables(Database):
     async def open_commands(self, agent_id: str) -> list[CommandRecord]:
         """See `CommandStore.open_commands`."""
         return await self.read(partial(_list, _OPEN_COMMANDS, _OPEN_ATTEMPTS, {"agent": agent_id}))
-
-
-@cache
-def _listing(wanted: _Filter) -> tuple[Statement, Statement]:
-    """The statements for a list of commands and for their attempts."""
-    chosen = _narrowed(select(commands.c.command_id), wanted)
-    return (
-        Statement(_narrowed(_commands, wanted)),
-        Statement(_attempts.where(attempts.c.command_id.in_(chosen.subquery().select()))),
-    )
-
-
-def _narrowed(question: Select[*tuple[object, ...]], wanted: _Filter) -> Select[*tuple[object, ...]]:
-    agent_id: ColumnElement[str] = commands.c.agent_id
-    order: ColumnElement[int] = commands.c.sequence
-    if wanted.without_success:
-        question = question.where(command_had_no_success)
-        # Else SQLite would read all that the agent ever had.
-        agent_id = agent_id.concat(literal_column("''"))
-    if wanted.still_open:
-        question, order = question.where(command_is_unsettled), _in_order
-    if wanted.by_agent:
-        question = question.where(agent_id == bindparam("agent"))
-    if wanted.by_operation:
-        question = question.where(commands.c.operation == bindparam("kind"))
-    if wanted.states:
-        question = question.where(
-            commands.c.state.in_([bindparam(f"state_{index}") for index in range(wanted.states)])
-        )
-    if wanted.before:
-        last = select(commands.c.sequence).where(commands.c.command_id == bindparam("last"))
-        question = question.where(commands.c.sequence < last.scalar_subquery())
-    return question.order_by(order.desc()).limit(bindparam("most")).offset(NO_OFFSET)
 
 
 def _list(

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from seawall.core.command import CommandState
+from seawall.core.remediation import Verdict
 from seawall.engine.audit import Action, user_actor
 
 metadata = MetaData(
@@ -350,6 +351,47 @@ alert_channels = Table(
     Column("sealed_secret", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("created_by", Text, nullable=False),
+)
+
+# What was decided about an alert of the controller's own accord; those that acted are judged once, by how it went on.
+remediations = Table(
+    "remediations",
+    metadata,
+    Column("sequence", _SEQUENCE, primary_key=True),
+    Column("remediation_id", Text, nullable=False, unique=True),
+    Column("at", BigInteger, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("alert_id", Text, nullable=False),
+    Column("alert", Text, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("refusal", Text, nullable=False),
+    Column("timeout_seconds", Float),
+    Column("judge_by", BigInteger),
+    Column("command_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("helped", Boolean),
+    Column("outcome", Text, nullable=False),
+    Column("judged_at", BigInteger),
+)
+Index("ix_remediations_at", remediations.c.at)
+remediation_is_unjudged = and_(
+    remediations.c.decision == literal_column(f"'{Verdict.ACTED.value}'"), remediations.c.judged_at.is_(None)
+)
+
+# One row while somebody has stopped remediation.
+remediation_stop = Table(
+    "remediation_stop",
+    metadata,
+    Column("row", Integer, CheckConstraint("row = 1", name="single"), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
 )
 
 # One row: who this controller is, and how often it was started.

@@ -26,6 +26,7 @@ from seawall.storage.fleet import FleetTables
 from seawall.storage.history import HistoryTables
 from seawall.storage.migrate import migrate
 from seawall.storage.readers import Readers
+from seawall.storage.remediation import RemediationTables
 from seawall.storage.restored import begin_again, take_mark
 from seawall.storage.statements import Answer, Connection, Result, Row, Statement
 from seawall.storage.users import UserTables
@@ -49,6 +50,7 @@ class SqliteStore(
     AuditTables,
     AlertTables,
     HistoryTables,
+    RemediationTables,
 ):
     """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
 
