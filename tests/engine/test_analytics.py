@@ -12,6 +12,7 @@ from seawall.engine.analytics import Analytics, ErrorPattern, Tally, Window
 from seawall.engine.analytics_csv import CsvTable, csv_of
 from seawall.engine.analytics_shown import (
     HeatBy,
+    blocks,
     heat_rows,
     line,
     notes,
@@ -19,6 +20,7 @@ from seawall.engine.analytics_shown import (
     part_name,
     shade,
     share,
+    stacks,
 )
 from seawall.engine.downtime import Down
 from seawall.engine.durations import Durations
@@ -158,7 +160,11 @@ def test_figures_are_said_without_flattering_them() -> None:
     assert [part_length(each) for each in (60, 900, 3_600, 21_600, DAY)] == [
         *("a minute", "15 minutes", "an hour", "6 hours", "a day")
     ]
-    assert line([0.0, None, 1.0, 0.5], 40, 10, 1.0) == "M5.0 10.0h0.1M25.0 0.0L35.0 5.0"
+    assert line([0.0, None, 1.0, 0.5], 40, 10, 0.0, 1.0) == "M1.0 10.0h8.0M25.0 0.0L35.0 5.0"
+    assert blocks([1.0, 0.999, 0.0, None]) == "█▇▁·"
+    assert stacks([[1, 0], [1, 1]], 20, 10) == [
+        *("M1.2 5.0h7.6v5.0h-7.6z", "M1.2 0.0h7.6v5.0h-7.6zM11.2 5.0h7.6v5.0h-7.6z")
+    ]
 
 
 def test_a_spreadsheet_gets_text_that_it_does_not_calculate() -> None:

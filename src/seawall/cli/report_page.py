@@ -114,7 +114,7 @@ def _cells(host: HostFigures) -> Iterable[str]:
     yield _text(host.host)
     yield share(host.reliability)
     yield share(host.availability)
-    path = line(host.availabilities, _LINE_WIDTH, _LINE_HEIGHT - 2, 1.0)
+    path = line(host.availabilities, _LINE_WIDTH, _LINE_HEIGHT - 2, 0.0, 1.0)
     yield f'<svg width="{_LINE_WIDTH}" height="{_LINE_HEIGHT}" aria-hidden="true"><path d="{path}"/></svg>'
     yield f"{host.failed:,}"
     yield f"{host.commands:,}"

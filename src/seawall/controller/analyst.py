@@ -21,7 +21,7 @@ _PAGE: Final = 250
 """Little enough that a page comes and goes without waking the garbage collector, which would stop everything else."""
 _MOST_TRANSITIONS: Final = 100_000
 _FRESH_SECONDS, _SHARE = 5.0, 10
-"""What was made is good for so long; of the time, at most one part in so many is spent on making it."""
+"""What was made is good for so long; of the time, at most one part in so many is spent on making anything anew."""
 _KEPT = 8
 
 _Key = tuple[str | None, int]
@@ -45,22 +45,24 @@ class Analyst:
         self._most_commands = most_commands
         self._working = asyncio.Lock()
         self._made: dict[_Key, tuple[float, Analytics]] = {}
+        self._rest_until = float("-inf")
 
     async def look(self, seconds: float, agent: AgentRecord | None = None) -> Analytics:
         """The figures of the last so many seconds, of all hosts or of one, as they were a moment ago."""
         seconds = min(max(seconds, SHORTEST_SECONDS), LONGEST_SECONDS)
         key = (agent.agent_id if agent is not None else None, round(seconds / SHORTEST_SECONDS))
-        made = self._fresh(key)
+        made = self._known(key)
         if made is None:
             async with self._working:
-                made = self._fresh(key)
+                made = self._known(key)
                 if made is None:
                     made = await self._keep(key, key[1] * SHORTEST_SECONDS, agent)
         return made
 
-    def _fresh(self, key: _Key) -> Analytics | None:
+    def _known(self, key: _Key) -> Analytics | None:
+        """What is good enough still."""
         until, made = self._made.get(key, (float("-inf"), None))
-        return made if self._clock.now() < until else None
+        return made if self._clock.now() < max(until, self._rest_until) else None
 
     async def _keep(self, key: _Key, seconds: float, agent: AgentRecord | None) -> Analytics:
         begun = self._clock.now()
@@ -69,7 +71,8 @@ class Analyst:
         self._made.pop(key, None)
         while len(self._made) >= _KEPT:
             del self._made[next(iter(self._made))]
-        self._made[key] = (now + max(_FRESH_SECONDS, (now - begun) * (_SHARE - 1)), made)
+        self._made[key] = (now + _FRESH_SECONDS, made)
+        self._rest_until = now + (now - begun) * (_SHARE - 1)
         return made
 
     async def _make(self, seconds: float, agent: AgentRecord | None) -> Analytics:

@@ -11,6 +11,9 @@ from typing import Final, NamedTuple
 from seawall.engine.analytics import Analytics, ErrorPattern
 
 SHADES: Final = 4
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_GAP = 0.24
+"""Of the room of a bar this share stays free."""
 _DAY, _HOUR = 86_400, 3_600
 
 
@@ -107,15 +110,43 @@ def part_length(part_seconds: float) -> str:
     return f"{part_seconds:.0f} seconds"
 
 
-def line(values: Sequence[float | None], width: float, height: float, most: float) -> str:
-    """The path of a line through values from 0 to `most`, each over the middle of its part; it breaks where none is."""
+def line(values: Sequence[float | None], width: float, height: float, low: float, high: float) -> str:
+    """The path of a line through values, each over the middle of its part; it breaks where none is."""
     step, pieces, drawn = width / max(1, len(values)), [], False
     for index, value in enumerate(values):
         if value is None:
             drawn = False
             continue
-        x, y = (index + 0.5) * step, height - height * min(value, most) / most if most > 0 else height
-        alone = not drawn and (index + 1 == len(values) or values[index + 1] is None)
-        pieces.append(f"{'L' if drawn else 'M'}{x:.1f} {y:.1f}{'h0.1' if alone else ''}")
+        place = (min(max(value, low), high) - low) / (high - low) if high > low else 0.0
+        x, y = (index + 0.5) * step, height - height * place
+        if not drawn and (index + 1 == len(values) or values[index + 1] is None):
+            # A point has no length; one that stands alone gets that of its part.
+            pieces.append(f"M{x - step * 0.4:.1f} {y:.1f}h{step * 0.8:.1f}")
+        else:
+            pieces.append(f"{'L' if drawn else 'M'}{x:.1f} {y:.1f}")
         drawn = True
     return "".join(pieces)
+
+
+def blocks(shares: Sequence[float | None]) -> str:
+    """Shares over time as a word of blocks, which are full only where it was all; a dot is a part without one."""
+    return "".join("·" if each is None else _BLOCKS[math.floor(each * (len(_BLOCKS) - 1))] for each in shares)
+
+
+def stacks(kinds: Sequence[Sequence[int]], width: float, height: float) -> list[str]:
+    """The paths of bars that stand upon one another, one path for the counts of each kind; the highest is full."""
+    sums = [sum(part) for part in zip(*kinds, strict=True)]
+    most = max(sums, default=0) or 1
+    step = width / max(1, len(sums))
+    below = [0] * len(sums)
+    paths = []
+    for counts in kinds:
+        pieces = []
+        for index, count in enumerate(counts):
+            if count:
+                top = height - height * (below[index] + count) / most
+                left, wide, tall = (index + _GAP / 2) * step, (1 - _GAP) * step, height * count / most
+                pieces.append(f"M{left:.1f} {top:.1f}h{wide:.1f}v{tall:.1f}h{-wide:.1f}z")
+                below[index] += count
+        paths.append("".join(pieces))
+    return paths
