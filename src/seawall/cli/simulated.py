@@ -17,6 +17,7 @@ from seawall.agent.ledger import LedgerDamaged, LedgerFailed
 from seawall.agent.link import AgentRevoked
 from seawall.cli.exits import DONE, CliProblem
 from seawall.clock import SystemClock
+from seawall.telemetry.setup import configure
 from seawall.telemetry.tracing import open_spans
 from seawall.testing.docker import FakeDocker
 
@@ -25,7 +26,7 @@ _logger = logging.getLogger("seawall.agent")
 
 def main(directories: Sequence[Path]) -> int:
     """Run an agent for each identity until SIGTERM or SIGINT; returns the exit code. Raises CliProblem."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure(level="WARNING")
     try:
         identities = [AgentIdentity.load(directory) for directory in directories]
     except IdentityError as error:

@@ -58,7 +58,8 @@ from seawall.storage.directory import DataDirectory
 from seawall.storage.sqlite import SqliteStore
 from seawall.telemetry.log import log_event
 from seawall.telemetry.prometheus import Metrics
-from seawall.telemetry.setup import configure, redact_text
+from seawall.telemetry.redaction import redact_text
+from seawall.telemetry.setup import configure
 from seawall.telemetry.usage import LoopLag
 from seawall.wire.secret import Secret
 

@@ -22,7 +22,7 @@ from seawall.core.events import (
     RetryScheduled,
     SlotAwaited,
 )
-from seawall.telemetry.setup import redact_text
+from seawall.telemetry.redaction import redact_text
 from seawall.telemetry.spans import Spans, fail, traceparent
 
 MOST_COMMANDS = 20_000

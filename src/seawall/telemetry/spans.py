@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode, TraceFlags
 
-from seawall.telemetry.setup import redact_text
+from seawall.telemetry.redaction import redact_text
 
 QUEUE_LIMIT = 4096
 """So many spans may wait for the collector; later ones are dropped."""

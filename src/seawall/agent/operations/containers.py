@@ -23,6 +23,7 @@ from seawall.agent.operations.runner import (
 )
 from seawall.agent.operations.snapshot import grace_seconds_of, identity_of, snapshot_of
 from seawall.operations.container_spec import limits_of
+from seawall.operations.secrets import HIDDEN
 
 READ_BACK_SECONDS = 3.0
 """How long an Engine that has just done what it should may take to say how things stand."""
@@ -57,7 +58,19 @@ async def container_inspect(execution: Execution) -> object:
     record = await execution.docker.container_inspect(
         argument(execution.arguments, "container", str), timeout_seconds=execution.timeout_seconds
     )
+    if not execution.arguments.get("show_env"):
+        record = without_environment(record)
     return limited(record, "container_list tells the container's state in less")
+
+
+def without_environment(record: dict[str, object]) -> dict[str, object]:
+    """Inspect's record, with the names of environment variables alone: the answer is kept, and viewers read it."""
+    config = section(record, "Config")
+    variables = config.get("Env")
+    if not isinstance(variables, list):
+        return record
+    names = [f"{str(variable).partition('=')[0]}={HIDDEN}" for variable in variables]
+    return {**record, "Config": {**config, "Env": names}}
 
 
 async def container_logs(execution: Execution) -> object:
