@@ -7,9 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import uvloop
 
@@ -30,6 +28,7 @@ from seawall.controller.policy_file import POLICY_FILE, PolicyFile
 from seawall.controller.readings import circuit_readings, usage_of
 from seawall.controller.remediation import RemediationDesk
 from seawall.controller.retry_figures import RetryFigures
+from seawall.controller.running import Running as Running
 from seawall.controller.settings import Address, ControllerSettings
 from seawall.controller.sign_ins import SignIns
 from seawall.controller.start_failures import StartFailed as StartFailed
@@ -61,7 +60,6 @@ from seawall.telemetry.prometheus import Metrics
 from seawall.telemetry.redaction import redact_text
 from seawall.telemetry.setup import configure
 from seawall.telemetry.usage import LoopLag
-from seawall.wire.secret import Secret
 
 EXIT_FAILED = 1
 EXIT_STORE_FAILED = 70
@@ -74,24 +72,6 @@ _CLOSE_SECONDS = 1.5
 _AUTHORITY_DIRECTORY = "authority"
 
 _logger = logging.getLogger("seawall.controller")
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A controller that is up, for whoever started it."""
-
-    controller_id: str
-    term: int
-    data: Path
-    api: Address
-    agents: Address
-    api_url: str
-    agents_url: str
-    admin_token_file: Path
-    ca_file: Path
-    ca_fingerprint: str
-    set_up_code: Secret | None = None
-    """What makes the first user of the dashboard, while there never was one."""
 
 
 class Controller:
