@@ -11,7 +11,7 @@ from seawall.cli.connect import ask
 from seawall.cli.exits import CliProblem
 from seawall.cli.output import print_json, print_table, say, since
 from seawall.cli.wording import safe
-from seawall.client.remediation import RemediationDecision, RemediationRule
+from seawall.client.remediation_models import RemediationDecision, RemediationRule
 from seawall.engine.remediation_settings import read_remediation_settings
 from seawall.toml_document import InvalidToml
 

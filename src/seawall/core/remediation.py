@@ -81,8 +81,12 @@ class Try(Struct):
 
 
 class World(Struct, frozen=True):
-    """What keeps remedies from being tried, whichever they are. `stopped` says who stopped them; "" is nobody."""
+    """What keeps remedies from being tried, whichever they are. `stopped` says who stopped them; "" is nobody.
 
+    A host that isn't `reachable` is waited for.
+    """
+
+    reachable: bool = True
     stopped: str = ""
     mass_failure: bool = False
     silenced: bool = False
@@ -139,7 +143,8 @@ def rule_on(
     counted = [each for each in tries if each.agent_id == alert.agent_id and (each.acted or not remedy.acts)]
     of_remedy = [each for each in counted if each.remedy == remedy.name]
     own = [each for each in of_remedy if each.alert_id == alert.alert_id]
-    if now < alert.opened_at + remedy.after_seconds or not _is_due(alert, own, remedy, now):
+    early = now < alert.opened_at + remedy.after_seconds
+    if early or not world.reachable or not _is_due(alert, own, remedy, now):
         return _WAIT
     refused = _refused(alert, world)
     if refused is not None:

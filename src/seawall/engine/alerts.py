@@ -90,6 +90,10 @@ class AlertKeeper:
         """The alerts that are open and kept, so that they are the same ones after a restart."""
         return [alert for alert in self._alerts.open.values() if alert.alert_id in self._kept]
 
+    def reaches(self, agent_id: str) -> bool:
+        """Whether a host is connected."""
+        return self._fleet.session(agent_id) is not None
+
     @property
     def mass_failure(self) -> bool:
         """Whether much fails at once, or did just now."""

@@ -127,6 +127,7 @@ class Remediation:
     def _world(self, alert: Alert | None) -> World:
         stop = self.stopped
         return World(
+            alert is not None and self._alerts.reaches(alert.agent_id),
             f"{stop.by} ({stop.reason})" if stop is not None else "",
             self._alerts.mass_failure,
             alert is not None and self._alerts.hushed(alert),
@@ -214,6 +215,8 @@ class Remediation:
         hindrance = self._hindrance(alert) if operation is not None else "there is no such operation any more"
         if operation is None or hindrance:
             return hindrance
+        if not self._alerts.reaches(record.agent_id):
+            return None
         arguments = dict(record.arguments)
         plan = plan_for(operation, arguments)
         try:
