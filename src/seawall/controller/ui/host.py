@@ -6,7 +6,6 @@ from fastapi import Request
 from nicegui import Client, ui
 
 from seawall.controller.api.agents import health_of
-from seawall.controller.api.circuits import effective_state
 from seawall.controller.ui import words
 from seawall.controller.ui.circuit_list import CircuitList, Timeline
 from seawall.controller.ui.command_list import CommandTable
@@ -97,12 +96,12 @@ class HostPage:
         agent, services = self._agent, self._page.services
         self._show_health()
         self._circuits.fill([(agent, domain) for domain in Domain])
-        transitions, now = await services.transitions(agent.agent_id), services.clock.now()
+        transitions = await services.transitions(agent.agent_id)
         self._timeline.fill(transitions)
         guard = services.guards.get(agent.agent_id)
         states = dict.fromkeys(Domain, CircuitState.CLOSED)
         if guard is not None:
-            states |= {domain: effective_state(breaker, now) for domain, breaker in guard.breakers}
+            states |= {domain: breaker.state for domain, breaker in guard.breakers}
         self._history.show(transitions, states)
         self._commands.fill(await services.store.commands(agent_id=agent.agent_id, limit=_COMMANDS))
         self._containers.show()
