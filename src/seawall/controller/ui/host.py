@@ -13,6 +13,7 @@ from seawall.controller.ui.containers import Containers
 from seawall.controller.ui.elements import Button, Tag, box, heading, link
 from seawall.controller.ui.frame import Page, say_missing
 from seawall.controller.ui.outputs import Outputs
+from seawall.controller.ui.terminal import Terminals
 from seawall.core.command import Domain
 from seawall.engine.records import AgentRecord
 from seawall.operations.operation import Role
@@ -51,7 +52,7 @@ class HostPage:
         with box("wide"):
             with box("stack"):
                 outputs = self._outputs = Outputs(page, agent)
-                self._containers = Containers(page, agent, outputs)
+                self._containers = Containers(page, agent, outputs, Terminals(page, agent))
                 with box("card", "section", aria_label="Recent commands"):
                     with box("headline"):
                         heading("Recent commands")
