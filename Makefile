@@ -32,7 +32,7 @@ up: setup ## Run a controller and an agent for this machine's Docker Engine (SIM
 	@exec $(BIN)/seawall up $(if $(SIMULATE),--simulate $(SIMULATE)) $(UP_ARGS)
 
 # Half as many again as there are processors: many tests wait for a Docker Engine or for processes of their own.
-WORKERS ?= $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
+WORKERS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 
 # One after the other, the quick ones first, also under make -j.
 check: setup ## Everything that has to be green: lint, types, architecture, tests
