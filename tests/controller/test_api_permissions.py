@@ -109,6 +109,8 @@ async def a_users_role(plane: ApiPlane) -> tuple[str, object]:
 
 # A request for each route that is right in everything but, perhaps, who makes it.
 SAMPLES: dict[tuple[str, str], Sample] = {
+    ("GET", "/api/v1/analytics"): fixed("/api/v1/analytics"),
+    ("GET", "/api/v1/analytics/{table}.csv"): fixed("/api/v1/analytics/hosts.csv"),
     ("GET", "/api/v1/agents"): fixed("/api/v1/agents"),
     ("GET", "/api/v1/agents/{agent}"): fixed("/api/v1/agents/web-1"),
     ("POST", "/api/v1/agents/{agent}/release"): fixed("/api/v1/agents/web-1/release"),

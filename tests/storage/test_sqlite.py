@@ -21,12 +21,13 @@ from seawall.clock import SystemClock
 from seawall.core.command import CommandState
 from seawall.engine.audit import Action
 from seawall.engine.store import CommandOver, StoreFailed, StoreFull
+from seawall.files import LOOK_SECONDS
 from seawall.storage import audit as audit_statements
 from seawall.storage import command_list
 from seawall.storage import commands as command_statements
 from seawall.storage import fleet as fleet_statements
 from seawall.storage.schema import controller
-from seawall.storage.sqlite import LOOK_SECONDS, RESERVE_BYTES, SqliteStore
+from seawall.storage.sqlite import RESERVE_BYTES, SqliteStore
 from seawall.storage.statements import Connection, Row, Statement
 from seawall.testing.clock import FakeClock
 from seawall.writer import LOG_BYTES, commit

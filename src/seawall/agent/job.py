@@ -18,7 +18,8 @@ from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode, verdict
 from seawall.operations.operation import Lane, Operation
 from seawall.operations.registry import OPERATIONS
-from seawall.operations.secrets import hidden
+from seawall.operations.secrets import hidden, secrets_of
+from seawall.telemetry.redaction import hold, texts_in
 from seawall.wire.messages import Execute
 
 _LONGEST_SECONDS = 86_400.0
@@ -58,6 +59,7 @@ class Job:
     """
 
     __slots__ = (
+        "__weakref__",
         "answer_at",
         "arguments",
         "attempt_seconds",
@@ -88,6 +90,7 @@ class Job:
         self.operation = message.operation
         self.arguments: Mapping[str, object] = message.arguments if order is None else order.arguments
         self.order = order
+        self._hold_secrets()
         self.urgent = order is not None and order.operation.lane is Lane.CONTROL
         self.turn = order.operation.turn(order.arguments) if order is not None else None
         self.project = project_of(order.operation, order.arguments) if order is not None else None
@@ -100,6 +103,13 @@ class Job:
         self.slot: Slot | None = None
         self.timer: Timer | None = None
         self.task: asyncio.Task[None] | None = None
+
+    def _hold_secrets(self) -> None:
+        secret = secrets_of(
+            self.order.operation if self.order is not None else OPERATIONS.get(self.operation)
+        )
+        if secret:
+            hold(self, texts_in([value for name, value in self.arguments.items() if name in secret]))
 
     @property
     def about(self) -> str:

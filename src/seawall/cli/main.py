@@ -25,6 +25,7 @@ from seawall.cli import (
     operation,
     policy,
     remediation,
+    report,
     simulate,
     token,
     up,
@@ -48,6 +49,7 @@ app.command("up")(up.up)
 app.command("controller")(controller.controller)
 app.command("doctor")(doctor.doctor)
 app.command("simulate")(simulate.simulate)
+app.command("report")(report.report)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(agent.app, name="agent")

@@ -10,7 +10,7 @@ from seawall.core.alert import Sign
 from seawall.core.alert_rules import AlertKind, AlertRule
 from seawall.core.circuit import CircuitState
 from seawall.core.command import CommandState
-from seawall.core.errors import RETRYABLE_CODES, CircuitVerdict, verdict
+from seawall.core.errors import by_fault_of_its_host
 from seawall.core.events import CircuitChanged, CommandFinished, CommandSettled, Event, MassFailureChanged
 from seawall.core.window import OutcomeWindow
 
@@ -153,6 +153,4 @@ def _by_fault_of_its_host(event: CommandFinished) -> bool:
         return True
     if result.state is not CommandState.FAILED or result.error_code is None:
         return False
-    ruling = verdict(result.error_code, result.circumstance)
-    failure = CircuitVerdict.FAILURE in (ruling.agent, ruling.docker, ruling.registry)
-    return failure or result.error_code in RETRYABLE_CODES
+    return by_fault_of_its_host(result.error_code, result.circumstance)

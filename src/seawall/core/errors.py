@@ -171,3 +171,10 @@ ENDS_THE_LOOP = frozenset(
 def verdict(code: CommandErrorCode | None, circumstance: Circumstance = Circumstance.NONE) -> Verdict:
     """The row for an outcome; `code=None` is a success."""
     return SUCCESS if code is None else _VERDICTS[code, circumstance]
+
+
+def by_fault_of_its_host(code: CommandErrorCode, circumstance: Circumstance) -> bool:
+    """Whether a failure has another reason than that nobody may or can do what was asked for."""
+    ruling = verdict(code, circumstance)
+    failure = CircuitVerdict.FAILURE in (ruling.agent, ruling.docker, ruling.registry)
+    return failure or code in RETRYABLE_CODES

@@ -16,6 +16,7 @@ from msgspec import Struct
 from seawall.core.command import CommandState
 from seawall.engine.alert_records import AlertStore
 from seawall.engine.audit import CONTROLLER, Action, AuditRecord, Caller, Entry
+from seawall.engine.history import HistoryStore
 from seawall.engine.records import (
     AgentRecord,
     AttemptRecord,
@@ -306,6 +307,7 @@ class Store(
     CircuitStore,
     AuditStore,
     AlertStore,
+    HistoryStore,
     RemediationStore,
     Protocol,
 ):

@@ -18,9 +18,7 @@ from seawall.engine.alert_records import (
     SilenceRecord,
 )
 from seawall.engine.audit import CONTROLLER, Action, Caller, Entry
-from seawall.storage.entries import channel_added, silence_added
-from seawall.storage.remediation import FORGET_REMEDIATIONS
-from seawall.storage.schema import (
+from seawall.storage.alert_schema import (
     alert_channels,
     alert_deliveries,
     alert_messages,
@@ -28,6 +26,8 @@ from seawall.storage.schema import (
     alerts,
     delivery_is_open,
 )
+from seawall.storage.entries import channel_added, silence_added
+from seawall.storage.remediation import FORGET_REMEDIATIONS
 from seawall.storage.statements import (
     NO_OFFSET,
     Connection,

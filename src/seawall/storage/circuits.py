@@ -22,7 +22,9 @@ from seawall.storage.statements import (
 )
 
 
-class _TransitionRow(NamedTuple):
+class TransitionRow(NamedTuple):
+    """A row of `circuit_transitions`, without its place in the order."""
+
     at: int
     agent_id: str
     domain: str
@@ -33,13 +35,13 @@ class _TransitionRow(NamedTuple):
 
 
 _newest = (
-    select(*columns(circuit_transitions, _TransitionRow))
+    select(*columns(circuit_transitions, TransitionRow))
     .order_by(circuit_transitions.c.sequence.desc())
     .limit(bindparam("most"))
     .offset(NO_OFFSET)
 )
 
-_ADD_TRANSITION = Statement(insert(circuit_transitions), _TransitionRow._fields)
+_ADD_TRANSITION = Statement(insert(circuit_transitions), TransitionRow._fields)
 _TRANSITIONS = Statement(_newest)
 _TRANSITIONS_OF_AGENT = Statement(_newest.where(circuit_transitions.c.agent_id == bindparam("agent")))
 
@@ -77,11 +79,12 @@ class CircuitTables(Database):
         which = _TRANSITIONS if agent_id is None else _TRANSITIONS_OF_AGENT
         wanted = {"agent": agent_id, "most": max(0, limit)}
         rows = await self.read(lambda connection: connection.execute(which, wanted).fetchall())
-        return [_to_transition(row) for row in rows]
+        return [to_transition(row) for row in rows]
 
 
-def _to_transition(found: Row) -> TransitionRecord:
-    row = _TransitionRow._make(found)
+def to_transition(found: Row) -> TransitionRecord:
+    """The record of a row."""
+    row = TransitionRow._make(found)
     return TransitionRecord(
         at=to_moment(row.at),
         agent_id=row.agent_id,

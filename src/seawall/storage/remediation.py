@@ -11,14 +11,14 @@ from sqlalchemy import and_, bindparam, delete, insert, literal_column, or_, sel
 from seawall.engine.audit import CONTROLLER, Action, Caller, Detail, Entry, Reason
 from seawall.engine.records import DecisionRecord
 from seawall.engine.remediation_records import RemediationRecord, StopRecord
-from seawall.storage.command_rows import DecisionRow, decision_row
-from seawall.storage.schema import (
+from seawall.storage.alert_schema import (
     alerts,
-    decisions,
     remediation_is_unjudged,
     remediation_stop,
     remediations,
 )
+from seawall.storage.command_rows import DecisionRow, decision_row
+from seawall.storage.schema import decisions
 from seawall.storage.statements import (
     NO_OFFSET,
     Connection,

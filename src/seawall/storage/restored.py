@@ -14,8 +14,9 @@ from sqlalchemy import bindparam, insert, literal_column, select, update
 
 from seawall.core.command import CommandState
 from seawall.engine.audit import CONTROLLER, Action, Entry
+from seawall.storage.alert_schema import remediation_is_unjudged, remediations
 from seawall.storage.entries import AUTOMATIC
-from seawall.storage.schema import agents, attempts, commands, remediation_is_unjudged, remediations
+from seawall.storage.schema import agents, attempts, commands
 from seawall.storage.statements import Connection, Statement, to_microseconds
 
 _MARK = 0x5EA0BACC

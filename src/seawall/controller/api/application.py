@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from seawall.controller.api import (
     agents,
     alerts,
+    analytics,
     audit,
     circuits,
     commands,
@@ -69,6 +70,7 @@ def create_api(services: Services, *, metrics_open: bool, more_routes: Sequence[
         operations,
         streams,
         audit,
+        analytics,
     )
     for router in (*(noun.router for noun in nouns), _description, health):
         # Not included but taken over, so that the check below sees each route itself.

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from seawall.controller.api.bodies import body_schema, document, read_json
 from seawall.controller.api.permissions import Admin
 from seawall.controller.api.problems import Problem, ProblemCode
-from seawall.controller.api.services import TheServices
+from seawall.controller.api.services import Services, TheServices
 from seawall.engine.audit import Action, AuditRecord, Head, exported
-from seawall.engine.audit_chain import ChainCheck
+from seawall.engine.audit_chain import ChainCheck, Verdict
 
 _CHECKED_AT_ONCE = 500
 _MOST = 1_000
@@ -80,12 +80,7 @@ async def verify_chain(_: Admin, services: TheServices, request: Request) -> Res
         check = ChainCheck(Head.of(body.head) if body.head is not None else None)
     except ValueError as error:
         raise Problem(422, ProblemCode.INVALID_REQUEST, str(error)) from None
-    async with services.auditing:
-        position = 0
-        while entries := await services.store.audit_after(position, _CHECKED_AT_ONCE):
-            await asyncio.to_thread(check.take, entries)
-            position = entries[-1].position
-        return document(await asyncio.to_thread(check.verdict))
+    return document(await follow_chain(services, check))
 
 
 @router.post("/prune", openapi_extra=body_schema(PruneBody))
@@ -97,6 +92,16 @@ async def prune_entries(principal: Admin, services: TheServices, request: Reques
     async with services.auditing:
         pruned = await services.store.prune_audit(body.before, services.clock.wall(), principal.caller)
     return document({"pruned": pruned})
+
+
+async def follow_chain(services: Services, check: ChainCheck) -> Verdict:
+    """What a check finds of the whole chain, which nobody prunes meanwhile."""
+    async with services.auditing:
+        position = 0
+        while entries := await services.store.audit_after(position, _CHECKED_AT_ONCE):
+            await asyncio.to_thread(check.take, entries)
+            position = entries[-1].position
+        return await asyncio.to_thread(check.verdict)
 
 
 def entry_document(entry: AuditRecord) -> dict[str, object]:

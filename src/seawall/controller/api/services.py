@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from seawall.clock import Clock
 from seawall.controller.alerts.desk import AlertDesk
+from seawall.controller.analyst import Analyst
 from seawall.controller.auth import Access
 from seawall.controller.door_log import DoorLog
 from seawall.controller.policy_file import PolicyFile
@@ -109,6 +110,10 @@ class Services:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     open_streams: int = 0
     auditing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    analyst: Analyst = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.analyst = Analyst(self.store, self.fleet, self.guards, self.clock)
 
     async def wait(self, command_id: str, timeout_seconds: float) -> CommandRecord | None:
         """As `Commands.wait`, but no longer than the controller goes on."""

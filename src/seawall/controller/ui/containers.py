@@ -65,7 +65,7 @@ class Containers:
                 self._rows = KeyedRows(Tag("tbody"), self._make_row)
             self._pager = Pager(_PAGE_SIZE, page.refresh)
         self._question = Question()
-        self._watching = page.run(self._watch())
+        page.watches.add(self._watch)
 
     def show(self) -> None:
         """How things are now."""

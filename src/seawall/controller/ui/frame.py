@@ -19,6 +19,7 @@ from seawall.controller.ui.dialogs import sign_in_again
 from seawall.controller.ui.elements import Act, Tag, box, heading, link
 from seawall.controller.ui.forms import SIGN_OUT, STATIC
 from seawall.controller.ui.visits import Arrival, House
+from seawall.controller.ui.watches import Watches
 from seawall.core.command import CommandState
 from seawall.engine.commands import CommandRequest, find_operation
 from seawall.engine.records import CommandRecord
@@ -33,9 +34,13 @@ _PLACES = (
     ("/ui/", "Fleet"),
     ("/ui/commands", "Commands"),
     ("/ui/circuits", "Circuits"),
+    ("/ui/alerts", "Alerts"),
+    ("/ui/analytics", "Analytics"),
     ("/ui/resilience", "Resilience"),
+    ("/ui/audit", "Audit"),
     ("/ui/settings", "Settings"),
 )
+_FOR_ADMINS = frozenset({"/ui/audit"})
 _HEAD = (
     f'<link rel="stylesheet" href="{STATIC}/seawall.css"><script src="{STATIC}/theme.js"></script>'
     f'<script src="{STATIC}/page.js" defer></script>'
@@ -58,6 +63,7 @@ class Page:
         self._wait = 0
         self._every = 1
         self._tasks: set[asyncio.Task[None]] = set()
+        self.watches = Watches()
         client.on_delete(self._end)
         client.title = f"{title} - Seawall"
         ui.add_head_html(_HEAD)
@@ -81,6 +87,8 @@ class Page:
                     Tag("img", src=f"{STATIC}/seawall.svg", alt="", width="22", height="22")
                     Tag("span", "Seawall")
                 for target, name in _PLACES:
+                    if target in _FOR_ADMINS and not self.may(Role.ADMIN):
+                        continue
                     here = self._path == target or (target != "/ui/" and self._path.startswith(target))
                     place = link(name, target, "place")
                     if here or (target == "/ui/" and self._path.startswith("/ui/hosts")):
@@ -192,10 +200,12 @@ class Page:
             # Nobody can say; what is shown stays.
             return False
         self._again.reveal(not lives)
+        self.watches.hold(signed_in=lives)
         return lives
 
     def _end(self) -> None:
         self.house.visits.end(self._client.id)
+        self.watches.end()
         for task in self._tasks:
             task.cancel()
 

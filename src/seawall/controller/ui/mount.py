@@ -12,10 +12,22 @@ from nicegui import Client, app, ui
 from starlette.types import ASGIApp
 
 # Each module declares its page.
-from seawall.controller.ui import circuits, command, commands, fleet, host, resilience, settings
+from seawall.controller.ui import (
+    alerts,
+    analytics,
+    audit,
+    circuits,
+    command,
+    commands,
+    downloads,
+    fleet,
+    host,
+    resilience,
+    settings,
+)
 from seawall.controller.ui.frame import Page, say_missing
 
-PAGES = (fleet, host, commands, command, circuits, resilience, settings)
+PAGES = (fleet, host, commands, command, circuits, alerts, analytics, resilience, audit, settings)
 _RECONNECT_SECONDS = 30.0
 
 
@@ -31,6 +43,7 @@ async def mounted() -> AsyncIterator[ASGIApp]:
 @cache
 def _shell() -> FastAPI:
     shell = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    shell.include_router(downloads.router)
     ui.run_with(
         shell,
         mount_path="/ui",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
 from seawall.client.frames import Output
 from seawall.controller.api.problems import EXPECTED, problem_of
@@ -14,6 +14,7 @@ from seawall.controller.ui.elements import Button, Tag, box, heading
 from seawall.controller.ui.following import StreamEnded, follow
 from seawall.controller.ui.frame import Page
 from seawall.controller.ui.usage import Usage, usage_of
+from seawall.controller.ui.watches import Watch
 from seawall.engine.records import AgentRecord
 
 _TAIL = 200
@@ -27,7 +28,7 @@ class Outputs:
     def __init__(self, page: Page, agent: AgentRecord) -> None:
         self._page = page
         self._agent = agent
-        self._tasks: list[asyncio.Task[None]] = []
+        self._watches: list[Watch] = []
         self._waiting: deque[tuple[bool, str]] = deque()
         self._waiting_size = 0
         self._left_out = False
@@ -47,23 +48,26 @@ class Outputs:
         """Follow this container from now on."""
         await self.close()
         self._title.show(f"Log of {words.plain(name)}")
-        self._state.show("live")
         self._card.reveal(True)
-        self._tasks = [
-            self._page.run(self._read_log(container)),
-            self._page.run(self._read_figures(container)),
+        self._watches = [
+            self._page.watches.add(partial(self._read_log, container)),
+            self._page.watches.add(partial(self._read_figures, container)),
         ]
 
     async def close(self) -> None:
         """Follow none."""
-        for task in self._tasks:
-            task.cancel()
-        self._tasks = []
+        for watch in self._watches:
+            self._page.watches.drop(watch)
+        self._watches = []
+        self._usage = None
+        self._wipe()
+        self._card.reveal(False)
+
+    def _wipe(self) -> None:
         self._waiting.clear()
-        self._waiting_size, self._usage = 0, None
+        self._waiting_size = 0
         while self._pieces:
             self._pieces.popleft().delete()
-        self._card.reveal(False)
 
     def show(self) -> None:
         """What has come since the last time."""
@@ -92,6 +96,9 @@ class Outputs:
     async def _read_log(self, container: str) -> None:
         arguments: dict[str, object] = {"container": container, "tail": _TAIL, "follow": True}
         output = Output()
+        # After a sign-in that was over the log begins anew, with what it had meanwhile.
+        self._wipe()
+        self._state.show("live")
         try:
             async with aclosing(self._follow("container_logs", arguments)) as pieces:
                 async for piece in pieces:

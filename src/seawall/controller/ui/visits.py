@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from seawall.controller.api.services import Services
 from seawall.controller.sign_ins import SignIn
 from seawall.controller.ui.overview import FleetOverview
+from seawall.engine.audit_chain import Verdict
+
+
+@dataclass(slots=True)
+class Chain:
+    """What was found of the audit log's chain, when somebody had it verified last."""
+
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +24,7 @@ class House:
     services: Services
     overview: FleetOverview
     visits: Visits
+    chain: Chain = field(default_factory=Chain)
 
 
 @dataclass(frozen=True, slots=True)

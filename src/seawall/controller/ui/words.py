@@ -29,6 +29,11 @@ STATES: Final[dict[str, tuple[str, str]]] = {
     "EXPIRED": ("◔", _CAREFUL),
     "CANCELLED": ("⊖", _QUIET),
     "UNKNOWN": ("?", _BAD),
+    # Alerts
+    "info": ("○", _QUIET),
+    "warning": ("▲", _CAREFUL),
+    "critical": ("■", _BAD),
+    "over": ("✓", _GOOD),
     # Containers
     "running": ("●", _GOOD),
     "paused": ("◐", _CAREFUL),
