@@ -130,13 +130,13 @@ class AlertsPage:
         )
 
     async def _silence(self, kinds: list[str], hosts: list[str], seconds: float, reason: str) -> None:
-        services, name = self._page.services, self._page.principal.name
+        services, who = self._page.services, self._page.principal
 
         async def work() -> None:
             clock = services.clock
             until = clock.wall() + timedelta(seconds=seconds)
-            record = SilenceRecord(clock.new_id(), until, kinds, hosts, reason[:500], name)
-            await services.alerts.keeper.silence(record)
+            record = SilenceRecord(clock.new_id(), until, kinds, hosts, reason[:500], who.name)
+            await services.alerts.keeper.silence(record, who.caller)
 
         await self._page.act(work, Role.OPERATOR, "keeping alerts quiet")
 
@@ -172,8 +172,10 @@ class _Silences:
         return _Item("End", end)
 
     async def _end(self, silence_id: str) -> None:
-        keeper = self._page.services.alerts.keeper
-        await self._page.act(partial(keeper.end_silence, silence_id), Role.OPERATOR, "ending a silence")
+        keeper, caller = self._page.services.alerts.keeper, self._page.principal.caller
+        await self._page.act(
+            partial(keeper.end_silence, silence_id, caller), Role.OPERATOR, "ending a silence"
+        )
 
 
 class _Channels:
@@ -198,11 +200,11 @@ class _Channels:
         return _Item("Test", partial(self._test, name) if self._page.may(Role.ADMIN) else None)
 
     async def _test(self, name: str) -> None:
-        channels, by = self._page.services.alerts.channels, self._page.principal.name
+        channels, who = self._page.services.alerts.channels, self._page.principal
 
         async def work() -> None:
             try:
-                await channels.deliver(name, channels.test_message(by))
+                await channels.test(name, who.name, who.caller)
             except DeliveryFailed as failed:
                 self._page.say(f"The test of {name} didn't get through: {failed}", bad=True)
             else:
