@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from bench import circuits, commands, durable, link, state, streams
+from bench import circuits, commands, durable, link, state, streams, watchers
 from bench.measure import Row
 
 # What is measured, in order, each with the repetitions and the rounds that it is given. A bench is one line here.
@@ -22,6 +22,7 @@ BENCHES: dict[str, Callable[[bool], Awaitable[list[Row]]]] = {
     "durable": lambda quick: durable.measure(3 if quick else 7, 2_048),
     "link": lambda quick: link.measure(3 if quick else 15),
     "streams": lambda quick: streams.measure(3 if quick else 7),
+    "watchers": lambda quick: watchers.measure(200 if quick else 10_000, 1 if quick else 5),
 }
 
 

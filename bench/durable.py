@@ -35,6 +35,7 @@ from seawall.engine.drive import Driver, Slot
 from seawall.engine.fleet import Fleet
 from seawall.engine.identifiers import correlation_ids
 from seawall.engine.records import AgentRecord, JoinTokenRecord
+from seawall.memory import settle
 from seawall.storage.sqlite import SqliteStore
 from seawall.writer import commit
 
@@ -134,6 +135,7 @@ async def plane(directory: Path, commits: Commits) -> AsyncIterator[tuple[Comman
         for agent_id in agents:
             await fleet.connected(agent_id, clock.now() + CONNECT_SECONDS)
             assert fleet.is_connected(agent_id)
+        settle()
         yield commands, there
     finally:
         await there.stop()

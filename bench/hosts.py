@@ -20,6 +20,7 @@ from seawall.agent.link import AgentLink
 from seawall.agent.session import HostFacts
 from seawall.agent.worker import Worker
 from seawall.clock import SystemClock
+from seawall.memory import settle
 from seawall.testing.containers import FakeContainer
 from seawall.testing.docker import FakeDocker
 from seawall.writer import commit
@@ -68,6 +69,7 @@ async def serve(homes: list[Path]) -> None:
             print(commits.count, flush=True)
 
     loop.add_reader(sys.stdin.fileno(), answer)
+    settle()
     agents = [asyncio.create_task(agent(home, clock, commits)) for home in homes]
     await stop.wait()
     for each in agents:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 READING, CHANGING = 0o077, 0o022
 """What others may do with a file, as bits of its mode; whoever must not read it must not change it either."""
 _MOST_BYTES = 64 * 1024
+
+LOOK_SECONDS: Final = 0.1
+"""How long one look at the free space serves."""
 
 
 class Exposed(Exception):
@@ -62,6 +67,26 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+class Room:
+    """What a disk has beside its reserve, for those who ask at every beginning."""
+
+    def __init__(self, free_bytes: Callable[[], int], reserve_bytes: int, now: Callable[[], float]) -> None:
+        """`free_bytes` asks the disk, `now` is monotonic time."""
+        self.free_bytes = free_bytes
+        self._reserve_bytes = reserve_bytes
+        self._now = now
+        self._look_at = float("-inf")
+        self._left = True
+
+    @property
+    def left(self) -> bool:
+        """Whether something may begin, whose end has to find room as well. Raises OSError."""
+        now = self._now()
+        if now >= self._look_at:
+            self._look_at, self._left = now + LOOK_SECONDS, self.free_bytes() >= self._reserve_bytes
+        return self._left
 
 
 def free_bytes(directory: Path) -> int:

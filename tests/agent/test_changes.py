@@ -10,6 +10,7 @@ import pytest
 from seawall.agent.ledger import LedgerFailed
 from seawall.agent.operations.runner import Execution
 from seawall.agent.worker import Limits
+from seawall.files import LOOK_SECONDS
 from seawall.testing.docker import Fault
 from seawall.wire.messages import Completed, Execute, OpenStream, Progress, Started, StreamData, StreamEnd
 from seawall.wire.output import Line
@@ -70,11 +71,13 @@ async def test_on_a_full_disk_nothing_begins_and_what_has_begun_is_concluded() -
     running = bench.give("container_restart", container="web")
     await bench.clock.settle()
     bench.disk.free_bytes = 15 * 1024 * 1024
+    await bench.clock.advance(LOOK_SECONDS)
     answer = await bench.answer(bench.give("container_stop", container="db"))
     assert (summary(answer), answer.recorded) == (("agent_error", "not_applied"), False)
     release.set()
     assert (await bench.answer(running)).recorded
     bench.disk.free_bytes = 1 << 30
+    await bench.clock.advance(LOOK_SECONDS)
     assert (await bench.answer(bench.again(2, "container_stop", container="db"))).code is None
 
 

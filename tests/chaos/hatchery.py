@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -19,23 +19,29 @@ _context.set_forkserver_preload(
 )
 
 
-def start_controller(log: Path, **flags: str) -> BaseProcess:
+def start_controller(log: Path, environment: Mapping[str, str] | None = None, **flags: str) -> BaseProcess:
     """`seawall controller` with these settings; what it says goes to the log."""
-    return _start("controller", log, _controller, flags)
+    return _start("controller", log, environment, _controller, flags)
 
 
-def start_agent(log: Path, directory: Path, docker: str) -> BaseProcess:
+def start_agent(
+    log: Path, directory: Path, docker: str, environment: Mapping[str, str] | None = None
+) -> BaseProcess:
     """`seawall agent run` with the identity in this directory; what it says goes to the log."""
-    return _start(f"agent {directory.name}", log, _agent, directory, docker)
+    return _start(f"agent {directory.name}", log, environment, _agent, directory, docker)
 
 
-def _start(name: str, log: Path, run: Callable[..., int], *arguments: object) -> BaseProcess:
-    process = _context.Process(target=_logged, args=(log, run, *arguments), name=name, daemon=True)
+def _start(
+    name: str, log: Path, environment: Mapping[str, str] | None, run: Callable[..., int], *arguments: object
+) -> BaseProcess:
+    given = (log, dict(environment or {}), run, *arguments)
+    process = _context.Process(target=_logged, args=given, name=name, daemon=True)
     process.start()
     return process
 
 
-def _logged(log: Path, run: Callable[..., int], *arguments: object) -> None:
+def _logged(log: Path, environment: dict[str, str], run: Callable[..., int], *arguments: object) -> None:
+    os.environ.update(environment)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

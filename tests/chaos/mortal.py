@@ -30,7 +30,15 @@ class Ended(Exception):
 class MortalPlane:
     """`engines` tells the address of each host's Docker Engine. What it is made of lies in the directory."""
 
-    def __init__(self, directory: Path, engines: Mapping[str, str], heartbeat_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        engines: Mapping[str, str],
+        heartbeat_seconds: float = 1.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`environment` is what its processes have besides this one's."""
+        self._environment = environment
         self.kills: Counter[str] = Counter()
         """How often each of them was killed."""
         self._directory = directory
@@ -38,7 +46,7 @@ class MortalPlane:
         self._heartbeat_seconds = heartbeat_seconds
         self._data = directory / "data"
         self._api, self._agents = free_port(), free_port()
-        self._url = f"http://127.0.0.1:{self._api}"
+        self.url = f"http://127.0.0.1:{self._api}"
         self._processes: dict[str, BaseProcess] = {}
         self._callers: Callers | None = None
 
@@ -56,7 +64,7 @@ class MortalPlane:
         try:
             await self.start(CONTROLLER)
             token = (self._data / "admin.token").read_text().strip()
-            self._callers = Callers(self._url, token)
+            self._callers = Callers(self.url, token)
             for host in self._engines:
                 await self._join(host, token)
                 await self.start(host)
@@ -85,16 +93,19 @@ class MortalPlane:
         """Start it anew. A controller is ready when this returns; an agent will connect."""
         log = self._directory / f"{name}.log"
         if name != CONTROLLER:
-            self._processes[name] = start_agent(log, self._directory / name, self._engines[name])
+            self._processes[name] = start_agent(
+                log, self._directory / name, self._engines[name], self._environment
+            )
             return
         self._processes[name] = start_controller(
             log,
+            self._environment,
             data=str(self._data),
             api=f"127.0.0.1:{self._api}",
             agents=f"127.0.0.1:{self._agents}",
             heartbeat_seconds=str(self._heartbeat_seconds),
         )
-        async with httpx.AsyncClient(base_url=self._url) as http:
+        async with httpx.AsyncClient(base_url=self.url) as http:
             await self.until("the controller is ready", lambda: _ready(http))
 
     async def connected(self, quantity: Callable[[list[bool]], bool]) -> bool:
@@ -114,7 +125,7 @@ class MortalPlane:
 
     async def _join(self, host: str, token: str) -> None:
         async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
-            answer = await http.post(f"{self._url}/api/v1/join-tokens", json={})
+            answer = await http.post(f"{self.url}/api/v1/join-tokens", json={})
         url, join_token = f"https://127.0.0.1:{self._agents}", answer.json()["token"]
         await join(
             url,

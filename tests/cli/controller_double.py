@@ -78,7 +78,7 @@ class ControllerDouble:
     url: str = ""
     policy_text: str = ""
     alert_answers: dict[tuple[str, str], object] = field(default_factory=dict)
-    """By method and path below /api/v1, for everything about alerts."""
+    """By method and path below /api/v1, for everything about alerts and remediation."""
 
     def add(self, name: str, *, simulated: bool = False, **labels: str) -> Script:
         """A host, and the script of its commands."""
@@ -125,7 +125,7 @@ class ControllerDouble:
                 web.get(f"{api}/policy", self._policy),
                 web.put(f"{api}/policy", self._policy),
                 web.get(f"{api}/commands/{{command}}/explain", self._explain),
-                web.route("*", f"{api}/{{path:alert.*}}", self._alert),
+                web.route("*", f"{api}/{{path:(?:alert|remediation).*}}", self._alert),
             ]
         )
         return app

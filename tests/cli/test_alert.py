@@ -117,7 +117,7 @@ def test_the_rules_are_shown_with_what_the_file_changes_and_with_all_silences(
 def test_a_file_is_checked_without_a_controller(seawall: Seawall, tmp_path: Path) -> None:
     file = tmp_path / "alerts.toml"
     file.write_text("[rule.circuit]\nenabled = false\n", encoding="utf-8")
-    assert "8 rules on, 1 off" in seawall("alert", "check", str(file)).out
+    assert "9 rules on, 1 off" in seawall("alert", "check", str(file)).out
     file.write_text("[rule.circuit]\ncalm = 3\n", encoding="utf-8")
     call = seawall("alert", "check", str(file))
     assert call.code == 1

@@ -391,7 +391,7 @@ def test_an_error_of_a_host_cannot_steer_the_terminal(seawall: Seawall, controll
     ("words", "operation", "arguments"),
     [
         (("list", "--running"), "container_list", {"all": False}),
-        (("inspect", "web"), "container_inspect", {"container": "web"}),
+        (("inspect", "web"), "container_inspect", {"container": "web", "show_env": False}),
         (("start", "web"), "container_start", {"container": "web"}),
         (("stop", "web", "--grace", "0"), "container_stop", {"container": "web", "grace_seconds": 0}),
         (("kill", "web", "--signal", "SIGHUP"), "container_kill", {"container": "web", "signal": "SIGHUP"}),

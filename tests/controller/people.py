@@ -9,6 +9,7 @@ from pathlib import Path
 
 from argon2 import PasswordHasher
 
+from seawall.controller.door_log import DoorLog
 from seawall.controller.passwords import Passwords
 from seawall.controller.sign_ins import SignIns
 from seawall.controller.users import Users
@@ -33,6 +34,7 @@ class People:
     clock: FakeClock
     users: Users
     sign_ins: SignIns
+    door: DoorLog
 
 
 @asynccontextmanager
@@ -40,9 +42,9 @@ async def people(directory: Path) -> AsyncIterator[People]:
     """With the operator ada, whose password is GOOD."""
     clock, passwords = FakeClock(), quick_passwords()
     store = await SqliteStore.open(directory / "seawall.db", clock)
-    users = Users(store, passwords, clock)
+    users, door = Users(store, passwords, clock), DoorLog(store, clock)
     try:
         await users.add("ada", GOOD, Role.OPERATOR)
-        yield People(store, clock, users, SignIns(store, users, passwords, clock))
+        yield People(store, clock, users, SignIns(store, users, passwords, clock, door), door)
     finally:
         await store.close()

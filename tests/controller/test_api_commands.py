@@ -12,9 +12,10 @@ from seawall.core.circuit import CircuitState
 from seawall.core.command import Domain
 from seawall.core.errors import Circumstance, CommandErrorCode
 from seawall.engine.fleet import Signs
+from seawall.files import LOOK_SECONDS
 from seawall.operations.host_level import Level
 from seawall.operations.operation import Role
-from seawall.storage.sqlite import LOOK_SECONDS, RESERVE_BYTES
+from seawall.storage.sqlite import RESERVE_BYTES
 from tests.controller.api_plane import (
     CHANGE,
     HOST,

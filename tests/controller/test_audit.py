@@ -15,6 +15,7 @@ from seawall.client.context import Connection
 from seawall.client.errors import ClientError
 from seawall.controller.door_log import KINDS_AT_ONCE, WINDOW_SECONDS, DoorLog
 from seawall.controller.policy_file import POLICY_FILE
+from seawall.core.events import MassFailureChanged
 from seawall.engine.audit import Action, Caller, Entry, read_exported
 from seawall.engine.audit_chain import ChainCheck
 from seawall.engine.store import AuditStore
@@ -106,6 +107,59 @@ async def test_tokens_hosts_circuits_and_policies_are_recorded_with_who_changed_
     assert made["token"] not in str(entries)
     assert '"reason":"new disk"' in entries[4][3]
     assert '"preset":"development"' in entries[6][3]
+
+
+async def test_changes_of_users_are_recorded_with_who_made_them_and_without_a_password(
+    plane: ApiPlane,
+) -> None:
+    body = {"name": "eve", "role": "viewer", "password": "canary horse battery"}
+    await plane.post("/api/v1/users", body)
+    await plane.request("PUT", "/api/v1/users/eve/role", {"role": "operator"})
+    await plane.request("PUT", "/api/v1/users/eve/password", {"password": "canary staple battery"})
+    await plane.request("DELETE", "/api/v1/users/eve")
+    entries = await told(
+        plane,
+        *(Action.USER_ADDED, Action.USER_ROLE_CHANGED, Action.USER_PASSWORD_CHANGED, Action.USER_REMOVED),
+    )
+    assert [each[:3] for each in entries] == [
+        ("user_added", "token:admin", HERE),
+        ("user_role_changed", "token:admin", HERE),
+        ("user_password_changed", "token:admin", HERE),
+        ("user_removed", "token:admin", HERE),
+    ]
+    assert entries[1][3] == '{"name":"eve","role":"operator","before":"viewer"}'
+    assert "canary" not in str(await told(plane))
+
+
+async def test_what_is_done_about_alerts_is_recorded_with_who_did_it_and_why(plane: ApiPlane) -> None:
+    clock, keeper = plane.clock, plane.services.alerts.keeper
+    keeper.observe(MassFailureChanged(clock.now(), True, 9, 10))
+    await keeper.turn()
+    (alert,) = await plane.services.store.alerts(unresolved=True)
+    path = f"/api/v1/alerts/{alert.alert_id}/acknowledge"
+    await plane.post(path, {"reason": "I look"}, role=Role.OPERATOR)
+    quiet = {"seconds": 60, "hosts": ["web-*"], "reason": "new switch"}
+    made = (await plane.post("/api/v1/alert-silences", quiet, role=Role.OPERATOR)).json()
+    await plane.request("DELETE", f"/api/v1/alert-silences/{made['silence_id']}")
+    await plane.post("/api/v1/alert-channels", {"name": "ops", "url": "https://canary.test/x"})
+    await plane.post("/api/v1/alert-channels/ops/test", {}, role=Role.OPERATOR)
+    await plane.request("DELETE", "/api/v1/alert-channels/ops")
+    entries = await told(
+        plane,
+        *(Action.ALERT_ACKNOWLEDGED, Action.SILENCE_ADDED, Action.SILENCE_ENDED),
+        *(Action.CHANNEL_ADDED, Action.CHANNEL_TESTED, Action.CHANNEL_REMOVED),
+    )
+    assert [each[:3] for each in entries] == [
+        ("alert_acknowledged", "token:operator", HERE),
+        ("silence_added", "token:operator", HERE),
+        ("silence_ended", "token:admin", HERE),
+        ("channel_added", "token:admin", HERE),
+        ("channel_tested", "token:operator", HERE),
+        ("channel_removed", "token:admin", HERE),
+    ]
+    assert '"reason":"I look"' in entries[0][3]
+    assert '"hosts":["web-*"],"reason":"new switch"' in entries[1][3]
+    assert "canary" not in str(entries)
 
 
 async def test_a_policy_that_cannot_be_written_is_recorded_as_not_changed(

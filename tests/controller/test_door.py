@@ -13,6 +13,7 @@ import pytest
 from seawall.controller.sign_ins import SignIns
 from seawall.controller.ui.dashboard import Dashboard
 from seawall.controller.users import Users
+from seawall.engine.audit import Action
 from seawall.operations.operation import Role
 from seawall.wire.secret import Secret
 from tests.controller.api_plane import ApiPlane, api_plane
@@ -30,7 +31,7 @@ async def door(directory: Path, *, tls: bool = False) -> AsyncIterator[tuple[htt
     async with api_plane(directory) as plane:
         passwords, services = quick_passwords(), plane.services
         services.users = Users(services.store, passwords, plane.clock)
-        services.sign_ins = SignIns(services.store, services.users, passwords, plane.clock)
+        services.sign_ins = SignIns(services.store, services.users, passwords, plane.clock, services.door)
         dashboard = Dashboard(plane.controller.api, plane.services, tls=tls)
         transport = httpx.ASGITransport(dashboard)
         async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=OWN) as client:
@@ -75,6 +76,37 @@ async def test_a_sign_in_goes_on_to_a_page_of_the_dashboard_or_home(tmp_path: Pa
             form = {"name": "ada", "password": PASSWORD, "next": target}
             done = await client.post("/ui/sign-in", data=form)
             assert (done.status_code, done.headers["location"]) == (303, "/ui/"), target
+
+
+async def test_who_signs_in_and_out_and_who_is_refused_is_in_the_audit_log(tmp_path: Path) -> None:
+    async with door(tmp_path) as (client, plane):
+        code = await plane.services.users.offer_set_up()
+        assert code is not None
+        first = {"name": "eve", "password": PASSWORD, "again": PASSWORD}
+        await client.post("/ui/set-up", data=first | {"code": "canary"})
+        await client.post("/ui/set-up", data=first | {"code": code.reveal()})
+        await client.post("/ui/sign-out")
+        for name in ("eve", "eve", "canary"):
+            await client.post("/ui/sign-in", data={"name": name, "password": "canary horse"})
+        await plane.services.door.flush()
+        wanted = (Action.SET_UP_CODE_USED, Action.SIGNED_IN, Action.SIGNED_OUT, Action.SIGN_IN_REFUSED)
+        entries = list(reversed(await plane.services.store.audit(actions=wanted)))
+        (user,) = await plane.services.users.all()
+    accepted = [(each.action, each.actor) for each in entries if each.action != Action.SIGN_IN_REFUSED]
+    assert accepted == [
+        ("set_up_code_used", "user:eve"),
+        ("signed_in", "user:eve"),
+        ("signed_out", "user:eve"),
+    ]
+    assert {each.source for each in entries} == {"127.0.0.1"}
+    refused = [(each.subject, each.detail) for each in entries if each.action == Action.SIGN_IN_REFUSED]
+    assert refused == [
+        ("", '{"reason":"a set-up code was refused"}'),
+        (user.user_id, '{"reason":"it isn\'t the password of eve"}'),
+        ("", '{"reason":"there is no such user"}'),
+    ]
+    assert "canary" not in str(entries)
+    assert code.reveal() not in str(entries)
 
 
 @pytest.mark.parametrize("tls", [False, True])

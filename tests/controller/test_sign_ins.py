@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from seawall.controller.credentials import hash_secret
+from seawall.controller.door_log import KINDS_AT_ONCE
 from seawall.controller.sign_ins import IDLE, LONGEST, REMEMBER_SECONDS, TooManyGuesses, WrongPassword
+from seawall.engine.audit import Action
 from seawall.operations.operation import Role
 from seawall.wire.secret import Secret
 from tests.controller.people import GOOD, HOME, People, people
@@ -67,6 +69,16 @@ async def test_who_guesses_too_often_has_to_wait_whether_the_user_exists_or_not(
         await known.clock.advance(30.0)
         with pytest.raises(WrongPassword):
             await known.sign_ins.begin(name, WRONG, HOME)
+
+
+async def test_a_flood_of_guesses_adds_a_few_entries_to_the_audit_log(tmp_path: Path) -> None:
+    async with people(tmp_path) as known:
+        for number in range(100):
+            with pytest.raises((WrongPassword, TooManyGuesses)):
+                await known.sign_ins.begin(f"user-{number}", WRONG, f"192.0.2.{number % 50}")
+        await known.door.flush()
+        refused = await known.store.audit(actions=[Action.SIGN_IN_REFUSED], limit=1_000)
+        assert len(refused) == KINDS_AT_ONCE
 
 
 async def test_guesses_at_once_count_before_any_of_them_is_checked(tmp_path: Path) -> None:

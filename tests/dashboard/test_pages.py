@@ -86,6 +86,50 @@ def test_a_container_is_restarted_from_its_hosts_page_and_its_log_is_followed(
     expect(row.get_by_role("button", name="Start")).to_be_visible()
 
 
+def test_somebody_works_in_a_container_in_a_terminal_that_ends_with_its_card_and_with_the_sign_in(
+    stage: Stage, page: Page
+) -> None:
+    docker = stage.add_host("workshop", [FakeContainer("bench")])
+    sign_in(page, stage, "/ui/hosts/workshop")
+    row, card = (
+        region(page, "Containers").get_by_role("row", name=re.compile("bench")),
+        region(page, "Terminal"),
+    )
+    row.get_by_role("button", name="Terminal").click()
+    expect(card.get_by_role("heading")).to_have_text("Terminal in bench")
+    expect(card.locator("textarea")).to_be_focused()
+    # This process says back what it is told.
+    page.keyboard.type("echo of a good day")
+    rows = card.locator(".xterm-rows")
+    expect(rows).to_contain_text("echo of a good day")
+    title = page.title()
+    # An escape for another title, and markup; as if the process had thought of them.
+    for key, text in (("Escape", "]0;owned"), ("Control+g", "<img src=x onerror=alert(1)>")):
+        page.keyboard.press(key)
+        page.keyboard.type(text)
+    expect(rows).to_contain_text("echo of a good day<img src=x onerror=alert(1)>")
+    assert (page.title(), rows.locator("img").count()) == (title, 0)
+    entries = stage.api("GET", "/api/v1/audit?action=stream_opened").json()
+    assert any(entry["actor"] == "user:ada" and "container_exec" in str(entry["detail"]) for entry in entries)
+
+    card.get_by_role("button", name="Close").click()
+    expect(card).to_be_hidden()
+    row.get_by_role("button", name="Terminal").click()
+    expect(card.locator("textarea")).to_be_focused()
+    page.keyboard.type("once more")
+    expect(rows).to_contain_text("once more")
+    first, second = docker.processes.values()
+    until("the first shell has ended", lambda: first.exit_code is not None)
+    until("the second one knows its size", lambda: second.size)
+    before = second.size
+    page.set_viewport_size({"width": 700, "height": 860})
+    until("it knows its new size", lambda: second.size != before)
+    assert second.exit_code is None
+    page.get_by_role("button", name="Sign out").click()
+    until("the second shell has ended", lambda: second.exit_code is not None)
+    del stage.cookies["ada"]
+
+
 def test_a_circuit_opens_and_recovers_while_somebody_looks(stage: Stage, page: Page) -> None:
     docker = stage.add_host("shaky")
     sign_in(page, stage, "/ui/hosts/shaky")

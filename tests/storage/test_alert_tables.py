@@ -99,7 +99,7 @@ async def test_what_is_said_is_not_kept_without_its_alert_nor_the_other_way_roun
 async def test_what_is_old_and_over_is_forgotten_and_nothing_else(store: Store) -> None:
     old, new = alert("l-1", resolved_at=NOW), alert("l-2")
     await store.keep_alerts([old, new], [(message("m-1"), ["ops"]), (message("m-2", at=20), ["ops"])])
-    await store.add_silence(SilenceRecord("s-1", NOW))
+    await store.add_silence(SilenceRecord("s-1", NOW), NOW)
     await store.forget_alerts(later(10))
     assert await store.alerts() == [new]
     assert [each.message.message_id for each in await store.undelivered()] == ["m-2"]
@@ -109,7 +109,7 @@ async def test_a_silence_is_there_until_its_end_and_can_be_ended_before(store: S
     first = SilenceRecord("s-1", later(100), ["circuit"], ["web-*"], "work", "ada")
     second = SilenceRecord("s-2", later(50))
     for each in (first, second):
-        await store.add_silence(each)
+        await store.add_silence(each, NOW)
     assert await store.silences(NOW) == [second, first]
     assert await store.silences(later(50)) == [first]
     assert await store.end_silence("s-1", later(60))
@@ -123,6 +123,6 @@ async def test_a_channel_has_its_name_for_itself_and_takes_along_what_waits_for_
     await store.add_channel(channel("phone"))
     assert await store.channels() == [channel(), channel("phone")]
     await store.keep_alerts([], [(message(), ["ops", "phone"])])
-    assert await store.remove_channel("ops")
-    assert not await store.remove_channel("ops")
+    assert await store.remove_channel("ops", NOW)
+    assert not await store.remove_channel("ops", NOW)
     assert [each.channel for each in await store.undelivered()] == ["phone"]

@@ -15,10 +15,12 @@ import pytest_asyncio
 
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
+from seawall.engine.alert_records import ChannelRecord, SilenceRecord
 from seawall.engine.audit import (
     Action,
     AuditRecord,
     Caller,
+    Entry,
     Head,
     exported,
     link,
@@ -42,12 +44,15 @@ from tests.storage.backends import (
     command,
     join_token,
     later,
+    sign_in,
     token,
     transition,
+    user,
 )
 from tests.storage.backups import back_up
 
 ANN = Caller("token:ann", "192.0.2.7")
+CHANNEL = ChannelRecord("ops", "webhook", "https://…", "sealed", "sealed", NOW)
 
 
 @pytest.fixture(params=BACKENDS)
@@ -128,6 +133,15 @@ async def _let_in(store: SqliteStore) -> None:
     await store.redeem("secret", NOW, agent())
 
 
+async def _user(store: SqliteStore) -> None:
+    await store.add_user(user(name="eve"))
+
+
+async def _signed_in(store: SqliteStore) -> None:
+    await _user(store)
+    await store.add_sign_in(sign_in())
+
+
 async def _unknown(store: SqliteStore) -> None:
     record = command(state=CommandState.DISPATCHED)
     await store.accept(record)
@@ -193,6 +207,48 @@ RECORDED: list[tuple[Deed, Deed, list[tuple[Action, str, str]]]] = [
     ),
     (_let_in, lambda store: store.release("a-1", NOW, ANN), [(Action.HOST_RELEASED, "token:ann", "a-1")]),
     (_let_in, lambda store: store.revoke_agent("a-1", NOW, ANN), [(Action.HOST_REVOKED, "token:ann", "a-1")]),
+    (
+        no_store,
+        lambda store: store.add_user(user(name="eve"), ANN, first=True),
+        [(Action.SET_UP_CODE_USED, "user:eve", "u-1")],
+    ),
+    (no_store, lambda store: store.add_user(user(), ANN), [(Action.USER_ADDED, "token:ann", "u-1")]),
+    (
+        _user,
+        lambda store: store.change_user("eve", NOW, ANN, password_hash="another", role="viewer"),
+        [
+            (Action.USER_PASSWORD_CHANGED, "token:ann", "u-1"),
+            (Action.USER_ROLE_CHANGED, "token:ann", "u-1"),
+        ],
+    ),
+    (_user, lambda store: store.remove_user("eve", NOW, ANN), [(Action.USER_REMOVED, "token:ann", "u-1")]),
+    (_user, lambda store: store.add_sign_in(sign_in()), [(Action.SIGNED_IN, "user:eve", "s-1")]),
+    (_signed_in, lambda store: store.end_sign_in("s-1", NOW, ANN), [(Action.SIGNED_OUT, "token:ann", "s-1")]),
+    (
+        no_store,
+        lambda store: store.keep_alerts([], entries=[Entry(NOW, ANN, Action.ALERT_ACKNOWLEDGED, "n-1")]),
+        [(Action.ALERT_ACKNOWLEDGED, "token:ann", "n-1")],
+    ),
+    (
+        no_store,
+        lambda store: store.add_silence(SilenceRecord("q-1", later(60)), NOW, ANN),
+        [(Action.SILENCE_ADDED, "token:ann", "q-1")],
+    ),
+    (
+        lambda store: store.add_silence(SilenceRecord("q-1", later(60)), NOW),
+        lambda store: store.end_silence("q-1", NOW, ANN),
+        [(Action.SILENCE_ENDED, "token:ann", "q-1")],
+    ),
+    (
+        no_store,
+        lambda store: store.add_channel(CHANNEL, ANN),
+        [(Action.CHANNEL_ADDED, "token:ann", "ops")],
+    ),
+    (
+        lambda store: store.add_channel(CHANNEL),
+        lambda store: store.remove_channel("ops", NOW, ANN),
+        [(Action.CHANNEL_REMOVED, "token:ann", "ops")],
+    ),
     (no_store, lambda store: store.add_token(token(), ANN), [(Action.TOKEN_CREATED, "token:ann", "t-1")]),
     (
         lambda store: store.add_token(token()),

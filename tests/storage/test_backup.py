@@ -22,9 +22,13 @@ import pytest
 
 from seawall.clock import SystemClock
 from seawall.controller.authority import CertificateAuthority
+from seawall.controller.policy_file import POLICY_FILE
+from seawall.controller.toml_file import TEXT_LIMIT_BYTES
 from seawall.core.command import CommandState
+from seawall.engine.alert_settings import ALERT_FILE
+from seawall.engine.remediation_settings import REMEDIATION_FILE
 from seawall.engine.store import StoreFailed
-from seawall.storage.archive import BackupError, Manifest
+from seawall.storage.archive import LARGEST_SMALL_BYTES, WRITTEN_BY_PEOPLE, BackupError, Manifest
 from seawall.storage.directory import DataDirectory, DataDirectoryError, DataDirectoryInUse
 from seawall.storage.restore import restore_backup, verify_backup
 from seawall.storage.snapshot import take_snapshot
@@ -110,11 +114,22 @@ def test_any_tar_reads_it_and_sha256sum_its_manifest(backup: Path) -> None:
     assert (digest, name) == (hashlib.sha256(members["manifest.json"]).hexdigest(), "manifest.json")
 
 
-def test_settings_are_kept_where_there_are_any(data: Path, tmp_path: Path) -> None:
-    (data / "seawall.toml").write_text('api = "127.0.0.1:7800"\n')
-    back_up(data, tmp_path / "b.tar")
+def test_what_people_wrote_is_kept_where_there_is_any_and_comes_back(data: Path, tmp_path: Path) -> None:
+    written = {name: f"# {name}\n" + "#" * 200_000 for name in WRITTEN_BY_PEOPLE}
+    assert set(written) == {"seawall.toml", POLICY_FILE, ALERT_FILE, REMEDIATION_FILE}
+    for name, text in written.items():
+        (data / name).write_text(text)
+    assert set(written) <= set(back_up(data, tmp_path / "b.tar").members)
     restore_backup(tmp_path / "b.tar", tmp_path / "restored")
-    assert (tmp_path / "restored" / "seawall.toml").read_text() == 'api = "127.0.0.1:7800"\n'
+    assert {name: (tmp_path / "restored" / name).read_text() for name in written} == written
+    (data / POLICY_FILE).write_text("# another\n")
+    with pytest.raises(BackupError, match="never overwrites anything"):
+        restore_backup(tmp_path / "b.tar", data)
+    assert (data / POLICY_FILE).read_text() == "# another\n"
+
+
+def test_a_text_file_of_the_controller_fits_into_a_backup() -> None:
+    assert LARGEST_SMALL_BYTES >= TEXT_LIMIT_BYTES
 
 
 def test_a_backup_of_a_running_controller_is_one_instant_of_it(data: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
 from tests.storage.backends import LEDGER, command
 
-HEAD = "0008"
+HEAD = "0009"
 NEXT = '''
 """The next."""
 from alembic import op
@@ -99,7 +99,7 @@ def test_the_conditions_of_the_indexes_are_those_that_the_statements_show(path: 
     question = "SELECT name, sql FROM sqlite_master WHERE sql LIKE '%INDEX%WHERE%' ORDER BY name"
     with closing(connect(path)) as made, closing(connect(meant)) as expected:
         indexes = made.execute(question).fetchall()
-        assert len(indexes) == 6
+        assert len(indexes) == 9
         assert indexes == expected.execute(question).fetchall()
 
 

@@ -19,11 +19,15 @@ from sqlalchemy.dialects.sqlite import dialect
 
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
+from seawall.engine.audit import Action
 from seawall.engine.store import CommandOver, StoreFailed, StoreFull
+from seawall.files import LOOK_SECONDS
+from seawall.storage import audit as audit_statements
+from seawall.storage import command_list
 from seawall.storage import commands as command_statements
 from seawall.storage import fleet as fleet_statements
 from seawall.storage.schema import controller
-from seawall.storage.sqlite import LOOK_SECONDS, RESERVE_BYTES, SqliteStore
+from seawall.storage.sqlite import RESERVE_BYTES, SqliteStore
 from seawall.storage.statements import Connection, Row, Statement
 from seawall.testing.clock import FakeClock
 from seawall.writer import LOG_BYTES, commit
@@ -42,8 +46,22 @@ PARAMETERS = {
     "state": "UNKNOWN",
     "error_code": "outcome_unknown",
     "error": "it is lost",
+    "state_0": "FAILED",
+    "state_1": "UNKNOWN",
+    "last": "c-1",
+    "most": 50,
+    "who": "user:ann",
+    "action_0": "token_revoked",
+    "end": 7,
 }
 BREAK_IT = Statement(update(controller), ["term"])
+FAILED, RUNNING = (CommandState.FAILED, CommandState.UNKNOWN), (CommandState.RUNNING,)
+WITHOUT_SUCCESS = "ix_commands_without_success"
+Commands, Entries = command_list.Wanted, audit_statements._Filter
+
+
+def the_list(wanted: Commands) -> Statement:
+    return command_list.listing(wanted)[0]
 
 
 class Commits:
@@ -167,6 +185,16 @@ async def test_a_path_may_hold_any_character(tmp_path: Path) -> None:
         (fleet_statements._RECORDED_UP_TO, "ix_commands_recorded"),
         (command_statements._COMMAND_BY_KEY, "uq_commands_idempotency_key"),
         (command_statements._COMMAND, "command_id=?"),
+        (the_list(Commands.of("a-1", FAILED)), WITHOUT_SUCCESS),
+        (the_list(Commands.of(None, FAILED)), WITHOUT_SUCCESS),
+        (the_list(Commands.of(None, FAILED, before="c-1")), f"{WITHOUT_SUCCESS} (sequence<?)"),
+        (the_list(Commands.of("a-1", RUNNING)), "ix_commands_unsettled (agent_id=?)"),
+        (the_list(Commands.of(None, RUNNING)), "ix_commands_unsettled"),
+        (audit_statements._listing(Entries.of("user:ann")), "ix_audit_people (actor=?)"),
+        (
+            audit_statements._listing(Entries.of(None, (Action.TOKEN_REVOKED,), before=7)),
+            "ix_audit_rare (action=? AND rowid<?)",
+        ),
     ],
 )
 async def test_the_questions_of_the_hot_path_use_their_index(

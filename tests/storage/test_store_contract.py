@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -336,6 +337,33 @@ async def test_commands_can_be_narrowed_by_agent_state_and_operation(store: Stor
     assert await ids(states=(CommandState.REJECTED, CommandState.EXPIRED)) == ["c-5", "c-4"]
     assert await ids(agent_id="a-1", operation="container_restart", states=[CommandState.ACCEPTED]) == ["c-1"]
     assert await ids(agent_id="a-3") == []
+
+
+async def test_a_list_holds_what_reading_all_commands_through_would_find(store: Store) -> None:
+    states = (*CommandState, *CommandState)
+    for number, state in enumerate(states):
+        settled = state.final and state is not CommandState.UNKNOWN
+        await store.accept(
+            command(f"c-{number}", state=state, settled=settled, agent_id=f"a-{number % 2 + number // 9}")
+        )
+    every = await store.commands()
+    for first, second, agent_id, before in product(CommandState, CommandState, (None, "a-1"), (None, 7)):
+        listed = await store.commands(
+            states=(first, second),
+            agent_id=agent_id,
+            before=None if before is None else f"c-{before}",
+            limit=3,
+        )
+        assert (
+            listed
+            == [
+                record
+                for record in every
+                if record.state in (first, second)
+                and agent_id in (None, record.agent_id)
+                and (before is None or int(record.command_id[2:]) < before)
+            ][:3]
+        )
 
 
 async def test_pages_of_commands_join_without_gap_or_overlap(store: Store) -> None:

@@ -62,7 +62,7 @@ class Plane:
     def start_controller(self) -> None:
         """Start a controller alone, and return once it is ready."""
         addresses = ("--api", f"127.0.0.1:{self.api_port}", "--agents", f"127.0.0.1:{self.agents_port}")
-        self._spawn("controller", "controller", "--data", str(self.data), *addresses)
+        self._spawn("controller", "seawall", "controller", "--data", str(self.data), *addresses)
         until("the controller is ready", self._answers)
 
     def start_agent(
@@ -75,16 +75,33 @@ class Plane:
         name = "agent" if host == "local" else host
         directory = self.directory / name
         if not directory.exists():
-            status, _, body = self.request("POST", "/api/v1/join-tokens", {})
-            assert status in (200, 201), body
-            joined = self.cli(
-                *("agent", "join", f"https://127.0.0.1:{self.agents_port}", "--name", host),
-                *("--token", json.loads(body)["token"], "--data", str(directory), "--allow", "manage"),
-                *(word for image in images for word in ("--allow-image", image)),
-                *allow,
-            )
-            assert joined.returncode == 0, joined.stderr
-        self._spawn(name, "agent", "run", "--data", str(directory), "--docker", docker)
+            self.join(directory, host, images, allow)
+        self._spawn(name, "seawall", "agent", "run", "--data", str(directory), "--docker", docker)
+        self.until_connected(host)
+
+    def join(
+        self, directory: Path, host: str, images: Sequence[str] = ("*",), allow: Sequence[str] = ()
+    ) -> str:
+        """Let a host join that keeps its identity in this directory; the token that it used."""
+        status, _, body = self.request("POST", "/api/v1/join-tokens", {})
+        assert status in (200, 201), body
+        token: str = json.loads(body)["token"]
+        joined = self.cli(
+            *("agent", "join", f"https://127.0.0.1:{self.agents_port}", "--name", host),
+            *("--token", token, "--data", str(directory), "--allow", "manage"),
+            *(word for image in images for word in ("--allow-image", image)),
+            *allow,
+        )
+        assert joined.returncode == 0, joined.stderr
+        return token
+
+    def run_agent(self, host: str, module: str, directory: Path) -> None:
+        """Start another program than `seawall` as the agent of a host that has joined."""
+        self._spawn(host, module, str(directory))
+        self.until_connected(host)
+
+    def until_connected(self, host: str) -> None:
+        """Wait for a host."""
         until("the agent is connected", lambda: self.host(host)["state"] == "connected")
 
     def host(self, name: str) -> dict[str, object]:
@@ -193,10 +210,10 @@ class Plane:
         found: dict[str, object] = json.loads(body)
         return found
 
-    def _spawn(self, name: str, *words: str) -> None:
+    def _spawn(self, name: str, module: str, *words: str) -> None:
         with (self.directory / f"{name}.log").open("ab") as output:
             self.others[name] = subprocess.Popen(
-                [sys.executable, "-m", "seawall", *words],
+                [sys.executable, "-m", module, *words],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -9,6 +9,7 @@ from seawall.agent.failure import DockerFailure
 from seawall.agent.operations.runner import RESPONSE_LIMIT_BYTES
 from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode, RetryRule, verdict
+from seawall.telemetry.redaction import redact_text
 from seawall.wire.messages import Completed, Origin
 
 UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError)
@@ -23,6 +24,8 @@ _map: msgspec.msgpack.Decoder[dict[str, object]] = msgspec.msgpack.Decoder(dict[
 
 def packed(outcome: Outcome) -> tuple[Outcome, bytes]:
     """What the ledger keeps of an outcome, and that outcome: an effect is true even if its response can't be told."""
+    if outcome.error is not None:
+        outcome = replace(outcome, error=redact_text(outcome.error))
     try:
         content = pack(outcome)
         if len(content) <= RESPONSE_LIMIT_BYTES:
@@ -61,7 +64,7 @@ def completed(
         epoch,
         outcome.code.value if outcome.code is not None else None,
         outcome.circumstance.value,
-        outcome.error[:_LONGEST_ERROR] if outcome.error is not None else None,
+        redact_text(outcome.error)[:_LONGEST_ERROR] if outcome.error is not None else None,
         outcome.response,
         sequence,
         recorded,

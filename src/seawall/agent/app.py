@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib.metadata
 import logging
 import os
@@ -12,6 +11,7 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -26,8 +26,14 @@ from seawall.agent.session import HostFacts
 from seawall.agent.spool import Spool
 from seawall.agent.worker import Worker
 from seawall.clock import Clock, SystemClock
+from seawall.memory import settle
 from seawall.operations import compose
 from seawall.telemetry.setup import LogFormat, configure
+from seawall.telemetry.tracing import open_spans
+
+if TYPE_CHECKING:
+    from seawall.agent.execution_spans import ExecutionSpans
+    from seawall.telemetry.spans import Spans
 
 STOP_GRACE_SECONDS = 5.0
 """How long work that is under way may take to end when the agent is told to stop."""
@@ -75,11 +81,13 @@ async def run_agent(
     on_connected: Callable[[], object] | None = None,
     stop: asyncio.Event | None = None,
     policy: LocalPolicy = UNRESTRICTED,
+    spans: Spans | None = None,
 ) -> None:
     """Serve the controller until `stop` is set, or until cancelled. Closes `docker` at the end.
 
     The ledger is a file in `directory`, where there is room for what commands print as well; `policy` is what the
-    controller may do here. `on_connected` is called each time a session opens. `stop` gives work under way a few
+    controller may do here. `spans` has a trace go on here, if its controller makes one.
+    `on_connected` is called each time a session opens. `stop` gives work under way a few
     seconds and answers it; a cancellation doesn't wait.
     Raises AgentRevoked when the controller has sent this host away for good, LedgerDamaged for a ledger that can't
     be used, and LedgerFailed when nothing can be recorded any more: the process has to end then.
@@ -111,6 +119,7 @@ async def run_agent(
                 broken=broken,
                 policy=policy,
                 spool=spool,
+                traces=_traces(spans, identity.name),
             )
         finally:
             spool.close()
@@ -131,6 +140,7 @@ async def _serve(
     broken: asyncio.Future[LedgerFailed],
     policy: LocalPolicy,
     spool: Spool,
+    traces: ExecutionSpans | None,
 ) -> None:
     version = agent_version()
 
@@ -140,9 +150,9 @@ async def _serve(
 
     link = AgentLink(identity, clock, describe, on_connected)
     worker = Worker(
-        docker,
+        docker if traces is None else traces.calling(docker),
         clock,
-        link.send,
+        link.send if traces is None else traces.telling(link.send),
         ledger=ledger,
         version=version,
         disk_space=disk_space,
@@ -151,6 +161,7 @@ async def _serve(
         reach=reaches,
         directory=directory,
         spool=spool,
+        within=None if traces is None else traces.execution,
     )
     running = asyncio.create_task(link.run(worker), name=f"agent {identity.name}")
     stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")
@@ -165,6 +176,8 @@ async def _serve(
         stopping.cancel()
         running.cancel()
         await worker.close()
+        if traces is not None:
+            traces.close()
         await asyncio.wait((running, stopping))
         if broken.done() and not running.cancelled():
             running.exception()  # it may have met the same failure
@@ -210,11 +223,22 @@ async def _until_told_to_stop(
         ", and exec" if policy.exec else "",
         policy.source,
     )
-    # What is here by now stays: looked through for garbage again, it would hold every answer up for 80 ms.
-    gc.collect()
-    gc.freeze()
-    await run_agent(identity, directory, docker, SystemClock(), stop=stop, policy=policy)
+    settle()
+    spans = open_spans("seawall-agent", os.environ)
+    try:
+        await run_agent(identity, directory, docker, SystemClock(), stop=stop, policy=policy, spans=spans)
+    finally:
+        if spans is not None:
+            await spans.close()
     _logger.info("agent %s has stopped", identity.name)
+
+
+def _traces(spans: Spans | None, agent: str) -> ExecutionSpans | None:
+    if spans is None:
+        return None
+    from seawall.agent.execution_spans import ExecutionSpans
+
+    return ExecutionSpans(spans, agent)
 
 
 async def _docker_version(docker: Docker) -> str:

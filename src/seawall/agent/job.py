@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from seawall.agent.admission import Slot
 from seawall.agent.answers import failed
+from seawall.agent.discretion import hold_secrets
 from seawall.agent.failure import DockerFailure
 from seawall.agent.intake import Order
 from seawall.agent.verification import Case
@@ -58,6 +59,7 @@ class Job:
     """
 
     __slots__ = (
+        "__weakref__",
         "answer_at",
         "arguments",
         "attempt_seconds",
@@ -88,6 +90,9 @@ class Job:
         self.operation = message.operation
         self.arguments: Mapping[str, object] = message.arguments if order is None else order.arguments
         self.order = order
+        hold_secrets(
+            self, order.operation if order is not None else OPERATIONS.get(self.operation), self.arguments
+        )
         self.urgent = order is not None and order.operation.lane is Lane.CONTROL
         self.turn = order.operation.turn(order.arguments) if order is not None else None
         self.project = project_of(order.operation, order.arguments) if order is not None else None

@@ -29,7 +29,7 @@ from seawall.agent.ledger_tables import Contents
 from seawall.agent.ledger_tables import Entry as Entry
 from seawall.agent.ledger_tables import State as State
 from seawall.clock import Clock
-from seawall.files import free_bytes
+from seawall.files import Room, free_bytes
 from seawall.writer import Writer, checkpoint, commit
 
 Result = TypeVar("Result")
@@ -96,7 +96,7 @@ class Ledger:
         self._run = run
         self._clock = clock
         self._close = close
-        self._free_bytes = free_bytes
+        self._room = None if free_bytes is None else Room(free_bytes, RESERVE_BYTES, clock.now)
         self._ledger_id = contents.ledger_id
         self._epoch, self._term = contents.epoch, contents.term
         self._watermark = contents.watermark
@@ -159,7 +159,7 @@ class Ledger:
     @property
     def has_room(self) -> bool:
         """Whether something may begin: its end will have to be recorded too."""
-        return self._free_bytes is None or self._free_bytes() >= RESERVE_BYTES
+        return self._room is None or self._room.left
 
     @property
     def term(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from seawall.agent.admission import Admission
@@ -55,7 +56,7 @@ class Worker:
     ValueError, OverflowError or RecursionError for what no frame can carry. `disk_space` gives the free bytes and all
     bytes of the disk that matters, `policy` is the host's own, `absent` has what operations need and it hasn't got;
     `reach` says whether a registry answers, None asks none. `directory` is where there is room for what commands print,
-    `spool` has what is uploaded, None takes no uploads.
+    `spool` has what is uploaded, None takes no uploads. `within` is what an attempt is taken on in, such as its span.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Worker:
         reach: Reach | None = None,
         directory: Path | None = None,
         spool: Spool | None = None,
+        within: Callable[[Execute], AbstractContextManager[None]] | None = None,
     ) -> None:
         self.ledger = ledger
         self._disk_space = disk_space
@@ -83,6 +85,7 @@ class Worker:
         self._docker = docker
         self._clock = clock
         self._send = send
+        self._within = within
         self.policy = policy
         self._intake = Intake(runners, operations, version, policy=policy, absent=absent, spool=spool)
         self._admission = Admission(limits if limits is not None else Limits())
@@ -119,13 +122,11 @@ class Worker:
 
     def execute(self, message: Execute, age_seconds: float = 0.0) -> None:
         """Take on an attempt; it gets one answer at least, now or later. `age_seconds` is what it lost on its way."""
-        operation = self._intake.operation(message.operation)
-        if operation is not None and operation.image is not None and message.arguments.get("pull") != "never":
-            self._registries.used(message.arguments.get(operation.image))
-        if message.sequence > 0 and (operation is None or operation.changes):
-            self._changes.execute(message, age_seconds)
+        if self._within is None:
+            self._take_on(message, age_seconds)
         else:
-            self._read(message, age_seconds)
+            with self._within(message):
+                self._take_on(message, age_seconds)
 
     def cancel(self, message: Cancel) -> None:
         """Stop what can be stopped: a read, and a change that has not begun."""
@@ -198,6 +199,17 @@ class Worker:
         await self._changes.close()
         await self.streams.end()
         self._outputs.close()
+
+    # How an attempt is taken on
+
+    def _take_on(self, message: Execute, age_seconds: float) -> None:
+        operation = self._intake.operation(message.operation)
+        if operation is not None and operation.image is not None and message.arguments.get("pull") != "never":
+            self._registries.used(message.arguments.get(operation.image))
+        if message.sequence > 0 and (operation is None or operation.changes):
+            self._changes.execute(message, age_seconds)
+        else:
+            self._read(message, age_seconds)
 
     # A read's way
 

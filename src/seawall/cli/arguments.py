@@ -18,7 +18,7 @@ from seawall.operations.uploads import ARCHIVE
 def parameters(operation: Operation) -> list[Parameter]:
     """The command's own parameters, in the order of the declaration, positional ones first."""
     ordered = sorted(of_command(operation), key=lambda argument: not argument.positional)
-    return [_parameter(argument) for argument in ordered]
+    return [parameter for argument in ordered for parameter in _parameters(argument)]
 
 
 def parameters_beside_upload(operation: Operation) -> list[Parameter]:
@@ -65,12 +65,19 @@ def read(operation: Operation, given: Mapping[str, object]) -> dict[str, object]
 
 def read_some(operation: Operation, given: Mapping[str, object]) -> dict[str, object]:
     """As `read`, for those parameters that there are; nothing is checked yet."""
-    return {
+    found = {
         argument.name: value
         for argument in of_command(operation)
         if parameter_name(argument) in given
         and (value := _value(argument, given[parameter_name(argument)])) is not None
     }
+    for argument in of_command(operation):
+        typed = given.get(_typed_name(argument))
+        if isinstance(typed, list | tuple) and typed:
+            secret = found.get(argument.name)
+            pairs = dict(_pair(argument, str(each)) for each in typed)
+            found[argument.name] = {**pairs, **(secret if isinstance(secret, dict) else {})}
+    return found
 
 
 def checked(operation: Operation, found: dict[str, object]) -> dict[str, object]:
@@ -86,6 +93,31 @@ def checked_before_upload(operation: Operation, found: dict[str, object]) -> dic
     """As `checked`, for arguments to which those are added that name an archive."""
     _ = checked(operation, {**found, "archive": "0" * 64, "size": 1})
     return found
+
+
+def _parameters(argument: Argument) -> list[Parameter]:
+    """One; of a secret map also one for those of its entries that are none, and may be typed."""
+    own = _parameter(argument)
+    if not _is_half_hidden(argument):
+        return [own]
+    text = (
+        f"{_help(argument)} May be given several times. Others here can see it: secrets belong into a file."
+    )
+    shown = typer.Option(_typed_option(argument), metavar="KEY=VALUE", help=text)
+    kind = Annotated[list[str] | None, shown]
+    return [Parameter(_typed_name(argument), Parameter.KEYWORD_ONLY, annotation=kind, default=None), own]
+
+
+def _is_half_hidden(argument: Argument) -> bool:
+    return is_hidden(argument) and argument.kind is dict
+
+
+def _typed_name(argument: Argument) -> str:
+    return f"{parameter_name(argument)}_typed"
+
+
+def _typed_option(argument: Argument) -> str:
+    return option_name(argument).removesuffix("-file")
 
 
 def _parameter(argument: Argument) -> Parameter:
@@ -145,9 +177,11 @@ def _help(argument: Argument) -> str:
 
 def _value(argument: Argument, given: object) -> object:
     if is_hidden(argument):
-        text = secret_text(os.environ, argument.name, given if isinstance(given, str) else None)
+        # A map's variable would be named like many another, such as SEAWALL_ENV.
+        environment = {} if argument.kind is dict else os.environ
+        text = secret_text(environment, argument.name, given if isinstance(given, str) else None)
         if text is None and argument.required:
-            text = secret_text(os.environ, argument.name, "-")
+            text = secret_text(environment, argument.name, "-")
         return _structured(argument, text.splitlines()) if text is not None else None
     if argument.kind is bool:
         return not given if argument.default is True else given
@@ -168,5 +202,5 @@ def _pair(argument: Argument, text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not (key and equals):
         shown = "" if argument.secret else f", not {text[:64]!r}"
-        raise UsageProblem(f"{option_name(argument)} takes KEY=VALUE{shown}")
+        raise UsageProblem(f"{_typed_option(argument)} takes KEY=VALUE{shown}")
     return key, value

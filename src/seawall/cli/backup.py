@@ -21,7 +21,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
 
 
 def backup(file: File, data: Data = None) -> None:
-    """Write a controller's database, keys and admin token into one file, also while it runs."""
+    """Write a controller's database, keys, admin token and files into one file, also while it runs."""
     from seawall import __version__
     from seawall.clock import SystemClock
     from seawall.storage.archive import BackupError

@@ -11,7 +11,6 @@ import typer
 from seawall.cli import arguments
 from seawall.cli.copying import check_output
 from seawall.cli.delivery import command
-from seawall.cli.exits import UsageProblem
 from seawall.cli.fanout import Work
 from seawall.operations.image_build import IMAGE_BUILD
 from seawall.operations.images import IMAGE_LOAD, IMAGE_SAVE
@@ -49,37 +48,19 @@ def add_load(app: typer.Typer) -> None:
 def add_build(app: typer.Typer) -> None:
     """Add the command to the group of the noun."""
 
-    def work(folder: str, build_arg: list[str] | None, **given: object) -> Work:
+    def work(folder: str, **given: object) -> Work:
         own = arguments.read_some(IMAGE_BUILD, given)
-        typed = dict(map(_pair, build_arg or ()))
-        if typed:
-            secret = own.get("build_args")
-            own["build_args"] = {**typed, **(secret if isinstance(secret, dict) else {})}
         return Work(IMAGE_BUILD.name, arguments.checked_before_upload(IMAGE_BUILD, own), source=folder)
 
     work.__doc__ = "Build an image of a directory here, without what its .dockerignore names."
     where = typer.Argument(metavar="PATH", help="The context: a directory, or '-' for an archive from stdin.")
-    shown = typer.Option(
-        "--build-arg",
-        metavar="KEY=VALUE",
-        help="A value for an ARG. May be given several times. Others on this machine can see it: secrets belong into "
-        "a file, see --build-arg-file.",
-    )
     vars(work)["__signature__"] = inspect.Signature(
         [
             inspect.Parameter("folder", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, where]),
-            _named("build_arg", Annotated[list[str] | None, shown]),
             *arguments.parameters_beside_upload(IMAGE_BUILD),
         ]
     )
     command(app, "build")(work)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise UsageProblem("--build-arg takes KEY=VALUE")
-    return key, value
 
 
 def _named(name: str, annotation: object) -> inspect.Parameter:

@@ -24,6 +24,7 @@ from seawall.cli import (
     nouns,
     operation,
     policy,
+    remediation,
     report,
     simulate,
     token,
@@ -70,6 +71,7 @@ for _noun in nouns.NOUNS:
 app.add_typer(command.app, name="command")
 app.add_typer(circuit.app, name="circuit")
 app.add_typer(alert.app, name="alert")
+app.add_typer(remediation.app, name="remediation")
 app.add_typer(policy.app, name="policy")
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")

@@ -11,8 +11,8 @@ import typer
 from seawall.cli import arguments
 from seawall.cli.delivery import command
 from seawall.cli.fanout import Plan, Work
-from seawall.cli.prune import is_plan, plan_of
 from seawall.operations.operation import Operation
+from seawall.operations.prunes import is_plan, plan_of
 from seawall.operations.registry import OPERATIONS
 
 NOUNS = {

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import typer
 
-from seawall.cli import results, tables
+from seawall.cli import results
 from seawall.cli.exits import DONE, UsageProblem, worst
 from seawall.cli.fanout import Plan, Work
 from seawall.cli.output import tell
 from seawall.cli.reporters import Ending
-from seawall.operations.operation import Argument, Operation
+from seawall.operations.prunes import chosen, chosen_argument
 from seawall.operations.registry import OPERATIONS
-
-_PLAN = "_plan"
-
-
-def plan_of(operation: Operation) -> Operation | None:
-    """The read that says what the operation would be given; None for one that needs none."""
-    return OPERATIONS.get(operation.name + _PLAN)
-
-
-def is_plan(operation: Operation) -> bool:
-    """Whether it is such a read, which is no command of its own."""
-    return operation.name.removesuffix(_PLAN) in OPERATIONS and operation.name.endswith(_PLAN)
 
 
 def planned(work: Work, plan: Plan, endings: Sequence[Ending], *, ask: bool) -> Work:
@@ -38,10 +26,10 @@ def planned(work: Work, plan: Plan, endings: Sequence[Ending], *, ask: bool) -> 
     if failed != DONE:
         # Half a plan is none: what isn't seen can't be confirmed.
         raise typer.Exit(failed)
-    chosen = _chosen_argument(OPERATIONS[work.operation])
-    found = {ending.host.agent_id: _chosen(ending, plan, chosen) for ending in endings}
-    by_host = {agent_id: {chosen.name: values} for agent_id, values in found.items() if values}
-    noun = OPERATIONS[work.operation].noun
+    operation = OPERATIONS[work.operation]
+    name, noun = chosen_argument(operation).name, operation.noun
+    found = {ending.host.agent_id: chosen(operation, _response(ending)) for ending in endings}
+    by_host = {agent_id: {name: values} for agent_id, values in found.items() if values}
     if not by_host:
         tell(f"there are no {noun}s to remove")
         raise typer.Exit(DONE)
@@ -58,13 +46,5 @@ def planned(work: Work, plan: Plan, endings: Sequence[Ending], *, ask: bool) -> 
     return msgspec.structs.replace(work, plan=None, by_host=by_host)
 
 
-def _chosen_argument(operation: Operation) -> Argument:
-    """The argument that lists what goes."""
-    return next(each for each in operation.arguments if each.kind is list and each.required)
-
-
-def _chosen(ending: Ending, plan: Plan, argument: Argument) -> list[str]:
-    response = ending.command.response if ending.command is not None else None
-    key = "name" if argument.name == "names" else "id"
-    rows: Sequence[Mapping[str, object]] = tables.listed(plan.operation, response) or []
-    return [str(row[key]) for row in rows if isinstance(row.get(key), str)][: argument.max_items]
+def _response(ending: Ending) -> object:
+    return ending.command.response if ending.command is not None else None

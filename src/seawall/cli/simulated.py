@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from seawall.agent.ledger import LedgerDamaged, LedgerFailed
 from seawall.agent.link import AgentRevoked
 from seawall.cli.exits import DONE, CliProblem
 from seawall.clock import SystemClock
+from seawall.telemetry.setup import configure
+from seawall.telemetry.tracing import open_spans
 from seawall.testing.docker import FakeDocker
 
 _logger = logging.getLogger("seawall.agent")
@@ -23,7 +26,7 @@ _logger = logging.getLogger("seawall.agent")
 
 def main(directories: Sequence[Path]) -> int:
     """Run an agent for each identity until SIGTERM or SIGINT; returns the exit code. Raises CliProblem."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure(level="WARNING")
     try:
         identities = [AgentIdentity.load(directory) for directory in directories]
     except IdentityError as error:
@@ -46,11 +49,12 @@ async def _run(hosts: Sequence[tuple[Path, AgentIdentity]]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     clock = SystemClock()
+    spans = open_spans("seawall-agent", os.environ)
 
     async def one(directory: Path, identity: AgentIdentity) -> None:
         docker = FakeDocker(clock, hostname=identity.name)
         try:
-            await run_agent(identity, directory, docker, clock, simulated=True, stop=stop)
+            await run_agent(identity, directory, docker, clock, simulated=True, stop=stop, spans=spans)
         except (AgentRevoked, LedgerDamaged) as error:
             # The other hosts of this process go on.
             _logger.warning("simulated host %s has ended: %s", identity.name, error)
@@ -59,3 +63,5 @@ async def _run(hosts: Sequence[tuple[Path, AgentIdentity]]) -> None:
         for directory, identity in hosts:
             group.create_task(one(directory, identity))
         await stop.wait()
+    if spans is not None:
+        await spans.close()

@@ -30,9 +30,11 @@ from seawall.client.models import (
     PolicyView,
 )
 from seawall.client.parcels import Parcel
+from seawall.client.remediation import Remediation
 from seawall.client.send import part
 from seawall.client.streams import Stream
 from seawall.client.tokens import Tokens
+from seawall.client.trace_context import callers_context
 from seawall.client.uploads import Progress, Upload
 from seawall.client.users import Users
 from seawall.clock import Clock, SystemClock
@@ -83,6 +85,7 @@ class Client:
             limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=64),
         )
         self.alerts = Alerts(self._send)
+        self.remediation = Remediation(self._send)
 
         self.audit = AuditLog(self._send)
         self.analytics = AnalyticsView(self._send)
@@ -148,7 +151,7 @@ class Client:
             "/commands",
             params=[("wait", f"{wait_seconds:g}")] if wait_seconds else [],
             body=order,
-            headers={"Idempotency-Key": idempotency_key or self._clock.new_id()},
+            headers={"Idempotency-Key": idempotency_key or self._clock.new_id(), **callers_context()},
             repeatable=True,
             answer_seconds=_ANSWER_SECONDS + wait_seconds,
         )
@@ -223,7 +226,7 @@ class Client:
 
     async def force_retry(self, command_id: str, *, idempotency_key: str | None = None) -> Command:
         """Do the same as an UNKNOWN command, which may have happened, by a new one with an effect of its own."""
-        headers = {"Idempotency-Key": idempotency_key or self._clock.new_id()}
+        headers = {"Idempotency-Key": idempotency_key or self._clock.new_id(), **callers_context()}
         path = f"/commands/{part(command_id)}/force-retry"
         return decoded(await self._send("POST", path, body={}, headers=headers, repeatable=True), Command)
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import uvloop
 
+from seawall import memory
 from seawall.bus.local import LocalBus
 from seawall.clock import Clock, SystemClock
 from seawall.controller.alerts.desk import AlertDesk
@@ -28,12 +26,15 @@ from seawall.controller.listener import ApiListener, names_of, reachable
 from seawall.controller.passwords import Passwords
 from seawall.controller.policy_file import POLICY_FILE, PolicyFile
 from seawall.controller.readings import circuit_readings, usage_of
+from seawall.controller.remediation import RemediationDesk
 from seawall.controller.retry_figures import RetryFigures
+from seawall.controller.running import Running as Running
 from seawall.controller.settings import Address, ControllerSettings
 from seawall.controller.sign_ins import SignIns
 from seawall.controller.start_failures import StartFailed as StartFailed
 from seawall.controller.start_failures import start_failures
 from seawall.controller.stop_signals import stopped_by_signals
+from seawall.controller.traces import ControllerTraces
 from seawall.controller.transitions import TransitionRecorder
 from seawall.controller.ui.dashboard import Dashboard
 from seawall.controller.users import Users
@@ -56,9 +57,9 @@ from seawall.storage.directory import DataDirectory
 from seawall.storage.sqlite import SqliteStore
 from seawall.telemetry.log import log_event
 from seawall.telemetry.prometheus import Metrics
-from seawall.telemetry.setup import configure, redact_text
+from seawall.telemetry.redaction import redact_text
+from seawall.telemetry.setup import configure
 from seawall.telemetry.usage import LoopLag
-from seawall.wire.secret import Secret
 
 EXIT_FAILED = 1
 EXIT_STORE_FAILED = 70
@@ -71,24 +72,6 @@ _CLOSE_SECONDS = 1.5
 _AUTHORITY_DIRECTORY = "authority"
 
 _logger = logging.getLogger("seawall.controller")
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A controller that is up, for whoever started it."""
-
-    controller_id: str
-    term: int
-    data: Path
-    api: Address
-    agents: Address
-    api_url: str
-    agents_url: str
-    admin_token_file: Path
-    ca_file: Path
-    ca_fingerprint: str
-    set_up_code: Secret | None = None
-    """What makes the first user of the dashboard, while there never was one."""
 
 
 class Controller:
@@ -114,7 +97,8 @@ class Controller:
         self.gate = RetryGate()
         self.transitions = TransitionRecorder(store, clock)
         self.door = DoorLog(store, clock)
-        self._subscribers: list[Subscriber] = []
+        self.traces = ControllerTraces(clock)
+        self._subscribers: list[Subscriber] = [*self.traces.subscribers]
         self.fleet = Fleet(self.guards, clock, self.emit, Pace())
         self.gateway = Gateway(
             *(store, self.fleet, self.bus, clock, authority, controller_id, term, settings.heartbeat_seconds),
@@ -125,7 +109,7 @@ class Controller:
             lambda: len(list(self.fleet.sessions())),
             lambda: circuit_readings(self.guards, clock.now()),
             self.gateway,
-            lambda: usage_of(self.services, self.gate, self.dispatcher, self.loop_lag, term),
+            lambda: usage_of(self.services, self.gate, self.dispatcher, self.loop_lag, term, self.traces),
         )
         self.alerts = AlertDesk(store, self.fleet, clock, self.emit, vault, settings.data, authority.expiries)
         self.metrics.alerts = self.alerts
@@ -139,6 +123,8 @@ class Controller:
         self.driver.journal = self.dispatcher
         self.fleet.vault = vault
         self.commands = Commands(*(store, self.dispatcher, self.fleet, self.guards, clock, self.emit), vault)
+        watch, accept = self.alerts.keeper, self.commands.accept
+        remediation = RemediationDesk(store, watch, accept, clock, self.emit, settings.data)
         self.access = Access(store, clock)
         passwords = Passwords()
         self.users = Users(store, passwords, clock)
@@ -146,7 +132,7 @@ class Controller:
             access=self.access,
             door=self.door,
             users=self.users,
-            sign_ins=SignIns(store, self.users, passwords, clock),
+            sign_ins=SignIns(store, self.users, passwords, clock, self.door),
             store=store,
             fleet=self.fleet,
             guards=self.guards,
@@ -158,6 +144,7 @@ class Controller:
             revoke_agent=partial(revoke_agent, store, self.fleet, clock),
             policies=self.policies,
             alerts=self.alerts,
+            remediation=remediation,
             transitions=self.transitions.of_agent,
             gate=self.gate,
             retries=retries,
@@ -168,6 +155,7 @@ class Controller:
         )
         tls = None if settings.api.loopback else authority.server_context()
         self.api = create_api(self.services, metrics_open=tls is None)
+        self.traces.join(self.gateway, self.api)
         self.dashboard = Dashboard(self.api, self.services, tls=tls is not None)
         self.listener = ApiListener(self.dashboard, tls)
         self._stop_dispatcher = asyncio.Event()
@@ -192,6 +180,7 @@ class Controller:
         self._last(self.door.run(), "door log")
         self._last(self.loop_lag.run(), "loop lag")
         self._last(self.alerts.run(), "alerts")
+        self._last(self.services.remediation.run(), "remediation")
         await self._first_of(recovered)
         self._raise_if_ended()
         self.services.readiness.recovered = True
@@ -239,6 +228,7 @@ class Controller:
             await asyncio.wait(self._lasting)
         await self.transitions.flush()
         await self.door.flush()
+        await self.traces.close()
 
     async def abort(self) -> None:
         """End what `stop` couldn't in time."""
@@ -337,9 +327,7 @@ def main(settings: ControllerSettings, on_ready: Callable[[Running], None] | Non
             _say(
                 f"the dashboard is at {running.api_url}/ui/ - its set-up code: {running.set_up_code.reveal()}"
             )
-        # What is here by now stays: looked through for garbage again, it would hold everybody up for 80 ms.
-        gc.collect()
-        gc.freeze()
+        memory.settle()
         if on_ready is not None:
             on_ready(running)
 

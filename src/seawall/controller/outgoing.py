@@ -26,7 +26,7 @@ _CONTROL_ROOM = 32  # in the queue, for what isn't an attempt
 class Pending(Struct, eq=False):
     """An attempt that awaits its outcome. `frames_before` had been heard when it was sent; None before that.
 
-    `excused` says that this process was too late for the agent to be blamed.
+    `excused` says that this process was too late for the agent to be blamed, `traceparent` is the attempt's span.
     """
 
     command: Command
@@ -36,6 +36,7 @@ class Pending(Struct, eq=False):
     frames_before: int | None = None
     deadline: Deadline | None = None
     excused: bool = False
+    traceparent: str = ""
 
     @property
     def sent(self) -> bool:
@@ -61,6 +62,7 @@ class Pending(Struct, eq=False):
                 epoch,
                 command.sequence,
                 now,
+                self.traceparent,
             )
         )
 

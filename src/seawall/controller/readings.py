@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from seawall.controller.api.circuits import effective_state
 from seawall.controller.api.services import Services
+from seawall.controller.traces import ControllerTraces
 from seawall.core.guard import Guards
 from seawall.core.retry_gate import RetryGate
 from seawall.engine.dispatcher import Dispatcher
@@ -29,7 +30,12 @@ def circuit_readings(guards: Guards[Slot], now: float) -> Iterator[CircuitReadin
 
 
 def usage_of(
-    services: Services, gate: RetryGate, dispatcher: Dispatcher, loop_lag: LoopLag, term: int
+    services: Services,
+    gate: RetryGate,
+    dispatcher: Dispatcher,
+    loop_lag: LoopLag,
+    term: int,
+    traces: ControllerTraces,
 ) -> Iterator[Reading]:
     """How busy and how full everything is."""
     yield from _agents(services)
@@ -56,6 +62,7 @@ def usage_of(
     yield _one(usage.EVENT_STREAMS, services.open_streams)
     yield _one(usage.LOOP_LAG, loop_lag.seconds)
     yield _one(usage.TERM, term)
+    yield from traces.readings()
 
 
 def _agents(services: Services) -> Iterator[Reading]:

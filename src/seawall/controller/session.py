@@ -111,6 +111,8 @@ class GatewaySession:
         now = self._clock.now()
         due = now + attempt.timeout_seconds
         pending = Pending(command, attempt, due, self._loop.create_future())
+        if self._support.traceparent is not None:
+            pending.traceparent = self._support.traceparent(attempt.correlation_id)
         try:
             frame = pending.frame(attempt.timeout_seconds, self.epoch, now)
         except _UNENCODABLE as error:

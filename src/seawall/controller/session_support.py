@@ -77,6 +77,8 @@ class SessionSupport:
         self.tasks: asyncio.TaskGroup | None = None
         self.under_way: set[str] = set()
         """The ids of all commands that await an answer, in whichever session."""
+        self.traceparent: Callable[[str], str] | None = None
+        """The span of an attempt, by its correlation id, where there are traces."""
         self.sessions_opened = 0
         self.handshakes_refused = 0
         self.foreign_answers = 0

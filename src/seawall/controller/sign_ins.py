@@ -12,8 +12,10 @@ from seawall.clock import Clock
 from seawall.controller.attempts import Allowance, Guesses
 from seawall.controller.auth import Principal
 from seawall.controller.credentials import hash_secret
+from seawall.controller.door_log import DoorLog
 from seawall.controller.passwords import Passwords
 from seawall.controller.users import Users
+from seawall.engine.audit import Action
 from seawall.engine.records import SignInRecord, UserRecord
 from seawall.engine.store import UserStore
 from seawall.operations.operation import Role
@@ -58,13 +60,16 @@ class SignIn(Struct, frozen=True):
 
 
 class SignIns:
-    """See the module's text."""
+    """See the module's text. The `door` records who isn't let in."""
 
-    def __init__(self, store: UserStore, users: Users, passwords: Passwords, clock: Clock) -> None:
+    def __init__(
+        self, store: UserStore, users: Users, passwords: Passwords, clock: Clock, door: DoorLog
+    ) -> None:
         self._store = store
         self._users = users
         self._passwords = passwords
         self._clock = clock
+        self._door = door
         self._guesses = Guesses(clock)
         self._changes = 0
         self._remembered: dict[str, tuple[SignIn, float]] = {}
@@ -78,6 +83,9 @@ class SignIns:
         keys = tuple(zip((f"{address} {name}", address, f" {name}"), _ALLOWANCES, strict=True))
         wait = max(self._guesses.wait_seconds(*key) for key in keys)
         if wait > 0:
+            self._door.refused(
+                Action.SIGN_IN_REFUSED, address, "too many passwords were tried: none is checked"
+            )
             raise TooManyGuesses(wait)
         for key, allowance in keys:
             self._guesses.count(key, allowance)
@@ -85,6 +93,13 @@ class SignIns:
         fits = await self._passwords.fits(password, None if user is None else user.password_hash)
         if user is None or not fits:
             _logger.warning("a sign-in failed", extra={"address": address})
+            self._door.refused(
+                Action.SIGN_IN_REFUSED,
+                address,
+                # What was given for a name that nobody has may be anything, a password too.
+                "there is no such user" if user is None else f"it isn't the password of {user.name}",
+                subject="" if user is None else user.user_id,
+            )
             raise WrongPassword("the name or the password is wrong")
         for key, _ in keys:
             self._guesses.forget(key)
@@ -137,7 +152,7 @@ class SignIns:
 
     async def end(self, sign_in: SignIn) -> None:
         """Sign out."""
-        await self._store.end_sign_in(sign_in.sign_in_id, self._clock.wall())
+        await self._store.end_sign_in(sign_in.sign_in_id, self._clock.wall(), sign_in.principal.caller)
         self._remembered.clear()
 
     def _live(self, record: SignInRecord, user: UserRecord) -> bool:
@@ -147,5 +162,5 @@ class SignIns:
 
 
 def _sign_in(record: SignInRecord, user: UserRecord) -> SignIn:
-    principal = Principal(user.name, Role(user.role), record.sign_in_id, is_user=True)
+    principal = Principal(user.name, Role(user.role), record.sign_in_id, record.address, is_user=True)
     return SignIn(record.sign_in_id, user.user_id, principal)

@@ -8,6 +8,7 @@ import secrets
 from seawall.clock import Clock
 from seawall.controller.attempts import Allowance, Guesses
 from seawall.controller.passwords import Passwords
+from seawall.engine.audit import CONTROLLER, NOBODY, Caller
 from seawall.engine.records import UserRecord
 from seawall.engine.store import UserStore
 from seawall.operations.operation import Role
@@ -54,7 +55,7 @@ class Users:
         """Whether the first user can be made with the code."""
         return self._set_up is not None and not await self._store.had_users()
 
-    async def set_up(self, code: Secret, name: str, password: Secret) -> UserRecord:
+    async def set_up(self, code: Secret, name: str, password: Secret, source: str = "") -> UserRecord:
         """Make the first user, an admin. Raises SetUpRefused, UnfitName and UnfitPassword."""
         wait = self._guesses.wait_seconds("", _CODE_GUESSES)
         if wait > 0:
@@ -68,39 +69,39 @@ class Users:
                 "this isn't the set-up code; the controller printed it when it started, and a new one at each start"
             )
         record = await self._record(name, password, Role.ADMIN)
-        if not await self._store.add_user(record, first=True):
+        if not await self._store.add_user(record, Caller(NOBODY, source), first=True):
             raise SetUpRefused(_OVER)
         return record
 
-    async def add(self, name: str, password: Secret, role: Role) -> UserRecord:
+    async def add(self, name: str, password: Secret, role: Role, caller: Caller = CONTROLLER) -> UserRecord:
         """Make a user. Raises UserNameTaken, UnfitName and UnfitPassword."""
         record = await self._record(name, password, role)
-        await self._store.add_user(record)
+        await self._store.add_user(record, caller)
         return record
 
     async def all(self) -> list[UserRecord]:
         """All users, by name."""
         return await self._store.users()
 
-    async def remove(self, name: str) -> bool:
+    async def remove(self, name: str, caller: Caller = CONTROLLER) -> bool:
         """Remove a user and end its sign-ins at once. False if there is no such user."""
         try:
-            return await self._store.remove_user(name, self._clock.wall())
+            return await self._store.remove_user(name, self._clock.wall(), caller)
         finally:
             self.changes += 1
 
-    async def give_password(self, name: str, password: Secret) -> bool:
+    async def give_password(self, name: str, password: Secret, caller: Caller = CONTROLLER) -> bool:
         """Give a user another password and end its sign-ins. False if there is no such user. Raises UnfitPassword."""
         kept = await self._passwords.hashed(password)
         try:
-            return await self._store.change_user(name, self._clock.wall(), password_hash=kept)
+            return await self._store.change_user(name, self._clock.wall(), caller, password_hash=kept)
         finally:
             self.changes += 1
 
-    async def give_role(self, name: str, role: Role) -> bool:
+    async def give_role(self, name: str, role: Role, caller: Caller = CONTROLLER) -> bool:
         """Give a user another role and end its sign-ins. False if there is no such user."""
         try:
-            return await self._store.change_user(name, self._clock.wall(), role=role.value)
+            return await self._store.change_user(name, self._clock.wall(), caller, role=role.value)
         finally:
             self.changes += 1
 

@@ -21,6 +21,7 @@ class AlertKind(Enum):
     CLOCK_OFFSET = "clock_offset"
     MASS_FAILURE = "mass_failure"
     CERTIFICATE_EXPIRY = "certificate_expiry"
+    REMEDIATION_GAVE_UP = "remediation_gave_up"
 
     @property
     def may_be_the_planes(self) -> bool:
@@ -34,7 +35,13 @@ class AlertKind(Enum):
 
 
 _LOOKED_FOR = frozenset(
-    {AlertKind.AGENT_OFFLINE, AlertKind.DISK_LOW, AlertKind.CLOCK_OFFSET, AlertKind.CERTIFICATE_EXPIRY}
+    {
+        AlertKind.AGENT_OFFLINE,
+        AlertKind.DISK_LOW,
+        AlertKind.CLOCK_OFFSET,
+        AlertKind.CERTIFICATE_EXPIRY,
+        AlertKind.REMEDIATION_GAVE_UP,
+    }
 )
 _EFFECTS_OF_A_MASS_FAILURE = frozenset(
     {
@@ -85,6 +92,7 @@ RULES = {
     AlertKind.CLOCK_OFFSET: AlertRule(for_seconds=60.0, threshold=5.0),
     AlertKind.MASS_FAILURE: AlertRule(Severity.CRITICAL, cool_down_seconds=300.0),
     AlertKind.CERTIFICATE_EXPIRY: AlertRule(Severity.CRITICAL, cool_down_seconds=86_400.0, threshold=14.0),
+    AlertKind.REMEDIATION_GAVE_UP: AlertRule(Severity.CRITICAL, calm_seconds=0.0),
 }
 """What holds without any configuration."""
 
@@ -120,7 +128,7 @@ class Silence(Struct, frozen=True):
         """Whether it keeps an alert quiet at this moment. `until` is monotonic, so no jump of the clock moves it."""
         if self.kinds and kind not in self.kinds:
             return False
-        if self.hosts and not any(_matches(pattern, host) for pattern in self.hosts):
+        if self.hosts and not any(matches(pattern, host) for pattern in self.hosts):
             return False
         return now < self.until if self.until is not None else self._is_within(wall.astimezone(self.zone))
 
@@ -136,6 +144,6 @@ class Silence(Struct, frozen=True):
         return not self.days or day in self.days
 
 
-def _matches(pattern: str, host: str) -> bool:
-    """A star stands for any text."""
+def matches(pattern: str, host: str) -> bool:
+    """Whether a pattern such as `web-*` means a host. A star stands for any text."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), host) is not None

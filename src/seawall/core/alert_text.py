@@ -19,6 +19,7 @@ _WORDS = {
     AlertKind.CLOCK_OFFSET: "clock is off",
     AlertKind.MASS_FAILURE: "mass failure",
     AlertKind.CERTIFICATE_EXPIRY: "certificate ends soon",
+    AlertKind.REMEDIATION_GAVE_UP: "remediation gave up",
 }
 _BEFORE = {Said.OPENED: "", Said.ESCALATED: "still ", Said.RECOVERED: "recovered: "}
 

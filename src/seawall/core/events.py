@@ -11,6 +11,7 @@ from seawall.core.alert import Said
 from seawall.core.alert_rules import AlertKind
 from seawall.core.breaker import CircuitState
 from seawall.core.command import Attempt, Command, CommandResult, CommandState, Domain, Outcome
+from seawall.core.remediation import Verdict
 
 
 class AttemptStarted(Struct, frozen=True):
@@ -113,6 +114,16 @@ class AlertSaid(Struct, frozen=True):
     channels: int
 
 
+class RemedyDecided(Struct, frozen=True):
+    """A rule of remediation has something done on a host, or would have, or doesn't."""
+
+    at: float
+    rule: str
+    host: str
+    verdict: Verdict
+    reason: str
+
+
 Event = (
     AttemptStarted
     | AttemptFinished
@@ -124,4 +135,5 @@ Event = (
     | CircuitChanged
     | MassFailureChanged
     | AlertSaid
+    | RemedyDecided
 )

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
+from seawall.engine.audit import CONTROLLER, Caller, Entry
+
 
 class AlertRecord(Struct):
     """An alert that is open, or was; see `core.alert.Alert`."""
@@ -82,9 +84,15 @@ class AlertStore(Protocol):
     """Alerts, the outbox of what is said of them, silences and channels."""
 
     async def keep_alerts(
-        self, alerts: Sequence[AlertRecord], messages: Sequence[tuple[MessageRecord, Sequence[str]]] = ()
+        self,
+        alerts: Sequence[AlertRecord],
+        messages: Sequence[tuple[MessageRecord, Sequence[str]]] = (),
+        entries: Sequence[Entry] = (),
     ) -> None:
-        """Keep alerts as they are now, and each message with a delivery to each of its channels: all, or nothing."""
+        """Keep alerts as they are now, and each message with a delivery to each of its channels: all, or nothing.
+
+        So are the entries for the audit log.
+        """
 
     async def alerts(
         self, *, unresolved: bool = False, told_since: datetime | None = None, limit: int = 100
@@ -104,22 +112,22 @@ class AlertStore(Protocol):
         """The newest first."""
 
     async def forget_alerts(self, before: datetime) -> None:
-        """Drop alerts that were over, silences that had ended and messages that were said before a moment."""
+        """Drop alerts that were over, silences that had ended, and what was said or decided before a moment."""
 
-    async def add_silence(self, record: SilenceRecord) -> None:
+    async def add_silence(self, record: SilenceRecord, now: datetime, caller: Caller = CONTROLLER) -> None:
         """Keep a silence."""
 
     async def silences(self, now: datetime) -> list[SilenceRecord]:
         """Those that aren't over, by their end."""
 
-    async def end_silence(self, silence_id: str, now: datetime) -> bool:
+    async def end_silence(self, silence_id: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
         """End a silence now; False if there is none to end."""
 
-    async def add_channel(self, record: ChannelRecord) -> bool:
+    async def add_channel(self, record: ChannelRecord, caller: Caller = CONTROLLER) -> bool:
         """Keep a channel; False if its name is taken."""
 
     async def channels(self) -> list[ChannelRecord]:
         """All channels by name."""
 
-    async def remove_channel(self, name: str) -> bool:
+    async def remove_channel(self, name: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
         """Forget a channel and what waits for it; False if there is none of this name."""

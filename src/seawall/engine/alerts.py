@@ -14,9 +14,10 @@ from seawall.core.alert_text import body_of, title_of
 from seawall.core.alert_watch import AlertWatch, HostLook, certificate_sign
 from seawall.core.alerts import Alerts
 from seawall.core.command import CommandState
-from seawall.core.events import AlertSaid, Event
+from seawall.core.events import AlertSaid, Event, MassFailureChanged
 from seawall.engine.alert_records import AlertRecord, MessageRecord, SilenceRecord
 from seawall.engine.alert_settings import AlertSettings
+from seawall.engine.audit import CONTROLLER, Action, Caller, Detail, Entry
 from seawall.engine.fleet import Fleet
 from seawall.engine.ports import Subscriber
 from seawall.engine.store import Store, StoreFailed
@@ -30,6 +31,14 @@ _MOST_UNKNOWN, _MOST_RESUMED = 1_000, 10_000
 _DAY_SECONDS = 86_400.0
 
 _logger = logging.getLogger("seawall.alerts")
+
+
+class Care(Detail, frozen=True, gc=False):
+    """Which alert somebody takes care of, and what is said of that."""
+
+    kind: str
+    host: str
+    reason: str = ""
 
 
 class AlertKeeper:
@@ -56,7 +65,11 @@ class AlertKeeper:
         self._silences: dict[str, tuple[SilenceRecord, Silence]] = {}
         self._stirred = asyncio.Event()
         self._turning = asyncio.Lock()
+        self._much_fails = False
         self._look_at = self._forget_at = clock.now()
+        self._kept: set[str] = set()
+        self.ready = asyncio.Event()
+        """Set once what an earlier run has left is known."""
         self._unwritten: dict[str, AlertRecord] = {}
         self._unsaid: list[tuple[MessageRecord, list[str]]] = []
 
@@ -73,15 +86,33 @@ class AlertKeeper:
             found[alert.kind] += 1
         return found
 
+    def standing(self) -> list[Alert]:
+        """The alerts that are open and kept, so that they are the same ones after a restart."""
+        return [alert for alert in self._alerts.open.values() if alert.alert_id in self._kept]
+
+    def reaches(self, agent_id: str) -> bool:
+        """Whether a host is connected."""
+        return self._fleet.session(agent_id) is not None
+
+    @property
+    def mass_failure(self) -> bool:
+        """Whether much fails at once, or did just now."""
+        return self._much_fails or any(
+            alert.kind is AlertKind.MASS_FAILURE for alert in self._alerts.open.values()
+        )
+
     def observe(self, event: Event) -> None:
         """See `ports.Subscriber`."""
+        if isinstance(event, MassFailureChanged):
+            self._much_fails = event.began
         sign = self._watch.observe(event)
         if sign is not None:
-            self._take(sign)
+            self.take(sign)
 
     async def run(self) -> None:
         """Decide and write, until cancelled."""
         await self._resume()
+        self.ready.set()
         while True:
             await self.turn()
             now = self._clock.now()
@@ -106,12 +137,14 @@ class AlertKeeper:
                 self._forget_at = now + _FORGET_EVERY_SECONDS
                 await self._forget()
 
-    async def acknowledge(self, alert_id: str, by: str, reason: str) -> bool:
+    async def acknowledge(self, alert_id: str, by: str, reason: str, caller: Caller = CONTROLLER) -> bool:
         """Note that somebody takes care of an open alert; False if it isn't open. Raises StoreFailed."""
         alert = self._alerts.acknowledge(alert_id, by, reason)
         if alert is None:
             return False
-        await self._store.keep_alerts([self._record(alert)])
+        detail = Care(alert.kind.value, alert.host, reason)
+        entry = Entry(self._clock.wall(), caller, Action.ALERT_ACKNOWLEDGED, alert_id, detail)
+        await self._store.keep_alerts([self._record(alert)], entries=[entry])
         return True
 
     # Silences
@@ -121,14 +154,14 @@ class AlertKeeper:
         now = self._clock.now()
         return [record for record, silence in self._silences.values() if now < (silence.until or 0.0)]
 
-    async def silence(self, record: SilenceRecord) -> None:
+    async def silence(self, record: SilenceRecord, caller: Caller = CONTROLLER) -> None:
         """Keep quiet for a while. Raises StoreFailed."""
-        await self._store.add_silence(record)
+        await self._store.add_silence(record, self._clock.wall(), caller)
         self._add(record)
 
-    async def end_silence(self, silence_id: str) -> bool:
+    async def end_silence(self, silence_id: str, caller: Caller = CONTROLLER) -> bool:
         """Let it be heard again; False if there is no such silence. Raises StoreFailed."""
-        ended = await self._store.end_silence(silence_id, self._clock.wall())
+        ended = await self._store.end_silence(silence_id, self._clock.wall(), caller)
         known = self._silences.pop(silence_id, None)
         self._stirred.set()
         return ended or known is not None
@@ -140,7 +173,8 @@ class AlertKeeper:
         )
         self._silences[record.silence_id] = (record, silence)
 
-    def _hushed(self, alert: Alert) -> bool:
+    def hushed(self, alert: Alert) -> bool:
+        """Whether a silence covers an alert now."""
         now, wall = self._clock.now(), self._clock.wall()
         asked_for = [silence for _, silence in self._silences.values()]
         every = (*self.settings.silences, *asked_for)
@@ -148,7 +182,8 @@ class AlertKeeper:
 
     # Signs
 
-    def _take(self, sign: Sign) -> None:
+    def take(self, sign: Sign) -> None:
+        """Note that a cause is there, or is gone."""
         if not sign.active and not self._alerts.knows(sign.key):
             return
         agent = self._fleet.find(sign.agent_id) if sign.agent_id else None
@@ -160,16 +195,16 @@ class AlertKeeper:
         now, wall, rules = self._clock.now(), self._clock.wall(), self.settings.rules
         for number, agent in enumerate(self._fleet.agents(), 1):
             for sign in self._watch.look(self._host(agent.agent_id), rules, now):
-                self._take(sign)
+                self.take(sign)
             if number % _LOOKS_AT_ONCE == 0:
                 await asyncio.sleep(0)
         for name, end in self._certificates.items():
-            self._take(certificate_sign(name, (end - wall).total_seconds() / _DAY_SECONDS, rules))
+            self.take(certificate_sign(name, (end - wall).total_seconds() / _DAY_SECONDS, rules))
         for alert in list(self._alerts.open.values()):
             if alert.agent_id and self._fleet.find(alert.agent_id) is None:
                 # What is said of a host that was put out is over.
                 self._watch.forget(alert.agent_id)
-                self._take(_end_of(alert))
+                self.take(_end_of(alert))
         self._silences = {
             name: (record, silence)
             for name, (record, silence) in self._silences.items()
@@ -187,7 +222,7 @@ class AlertKeeper:
     # Decisions
 
     def _decide(self) -> None:
-        turn = self._alerts.turn(self._clock.now(), self._hushed)
+        turn = self._alerts.turn(self._clock.now(), self.hushed)
         self._unwritten |= {alert_id: self._record(alert) for alert_id, alert in turn.changed.items()}
         self._unsaid += [(self._message(message), self._where_to(message)) for message in turn.messages]
 
@@ -201,6 +236,8 @@ class AlertKeeper:
             # Nothing of it is said before it is kept; the next turn tries again.
             _logger.warning("%d alerts are not kept yet: %s", len(alerts), error)
             return
+        self._kept |= self._unwritten.keys()
+        self._kept &= {alert.alert_id for alert in self._alerts.open.values()}
         self._unwritten.clear()
         self._unsaid.clear()
         for message, channels in messages:
@@ -268,10 +305,11 @@ class AlertKeeper:
         for record in {each.alert_id: each for each in (*told, *unresolved)}.values():
             if record.kind in AlertKind._value2member_map_:
                 self._alerts.resume(self._alert(record), now)
+                self._kept.add(record.alert_id)
         for silence in await self._store.silences(wall):
             self._add(silence)
         for command in await self._store.commands(states=(CommandState.UNKNOWN,), limit=_MOST_UNKNOWN):
-            self._take(self._watch.unknown(command.agent_id, command.command_id, command.operation))
+            self.take(self._watch.unknown(command.agent_id, command.command_id, command.operation))
 
     def _alert(self, record: AlertRecord) -> Alert:
         def moment(wall: datetime | None) -> float | None:

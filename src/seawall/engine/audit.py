@@ -48,9 +48,15 @@ class Action(StrEnum):
     STREAM_OPENED = "stream_opened"
     SIGNED_IN = "signed_in"
     SIGN_IN_REFUSED = "sign_in_refused"
+    SIGNED_OUT = "signed_out"
     ACCESS_DENIED = "access_denied"
     TOKEN_CREATED = "token_created"  # noqa: S105 - a word for an action
     TOKEN_REVOKED = "token_revoked"  # noqa: S105
+    SET_UP_CODE_USED = "set_up_code_used"
+    USER_ADDED = "user_added"
+    USER_REMOVED = "user_removed"
+    USER_ROLE_CHANGED = "user_role_changed"
+    USER_PASSWORD_CHANGED = "user_password_changed"  # noqa: S105
     JOIN_TOKEN_CREATED = "join_token_created"  # noqa: S105
     HOST_JOINED = "host_joined"
     JOIN_REFUSED = "join_refused"
@@ -65,11 +71,23 @@ class Action(StrEnum):
     POLICY_NOT_CHANGED = "policy_not_changed"
     CIRCUIT_OVERRULED = "circuit_overruled"
     CIRCUIT_CHANGED = "circuit_changed"
+    ALERT_ACKNOWLEDGED = "alert_acknowledged"
+    SILENCE_ADDED = "silence_added"
+    SILENCE_ENDED = "silence_ended"
+    CHANNEL_ADDED = "channel_added"
+    CHANNEL_REMOVED = "channel_removed"
+    CHANNEL_TESTED = "channel_tested"
+    REMEDIATION_DECIDED = "remediation_decided"
+    REMEDIATION_JUDGED = "remediation_judged"
+    REMEDIATION_STOPPED = "remediation_stopped"
+    REMEDIATION_RESUMED = "remediation_resumed"
+    REMEDIATION_LOADED = "remediation_loaded"
+    REMEDIATION_CHANGED = "remediation_changed"
     AUDIT_PRUNED = "audit_pruned"
 
 
 class Caller(Struct, frozen=True, gc=False):
-    """Who has something done: `actor` is `token:NAME`, `host:NAME` or the controller, `source` where it comes from."""
+    """Who has something done: a `token:NAME`, `user:NAME`, `host:NAME` or the controller; `source` is where from."""
 
     actor: str
     source: str = ""

@@ -133,6 +133,8 @@ def _decision(decision: DecisionRecord) -> str:
             waited = _number(said, "waited_seconds")
             came = "and got one" if said.get("got") else "in vain"
             return f"it waited {waited:.2f} s for one of the host's slots, {came}"
+        case "remediation":
+            return f"the rule {said.get('rule')} asked for it, try {said.get('number')}: {said.get('reason')}"
         case "settled":
             if said.get("by"):
                 return f"{said['by']} resolved it as {said.get('state')}: {said.get('reason')}"

@@ -31,6 +31,7 @@ from seawall.engine.records import (
     Unsettled,
     UserRecord,
 )
+from seawall.engine.remediation_records import RemediationStore
 
 
 class StoreUsage(Struct, frozen=True):
@@ -219,7 +220,7 @@ class UserStore(Protocol):
     async def had_users(self) -> bool:
         """Whether there is a user, or ever was one."""
 
-    async def add_user(self, record: UserRecord, *, first: bool = False) -> bool:
+    async def add_user(self, record: UserRecord, caller: Caller = CONTROLLER, *, first: bool = False) -> bool:
         """Keep a user. Raises UserNameTaken; False, and nothing is kept, for a `first` one if there ever was one."""
 
     async def users(self) -> list[UserRecord]:
@@ -229,11 +230,17 @@ class UserStore(Protocol):
         """The user of this name, unless it is removed."""
 
     async def change_user(
-        self, name: str, now: datetime, *, password_hash: str | None = None, role: str | None = None
+        self,
+        name: str,
+        now: datetime,
+        caller: Caller = CONTROLLER,
+        *,
+        password_hash: str | None = None,
+        role: str | None = None,
     ) -> bool:
         """Give a user another password or role, and end its sign-ins with that. False if there is no such user."""
 
-    async def remove_user(self, name: str, now: datetime) -> bool:
+    async def remove_user(self, name: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
         """Remove a user, whose name is free again, and end its sign-ins. False if there is no such user."""
 
     async def add_sign_in(self, record: SignInRecord) -> bool:
@@ -245,8 +252,8 @@ class UserStore(Protocol):
     async def seen_sign_in(self, sign_in_id: str, now: datetime) -> None:
         """Note when a sign-in was last used."""
 
-    async def end_sign_in(self, sign_in_id: str, now: datetime) -> None:
-        """End a sign-in."""
+    async def end_sign_in(self, sign_in_id: str, now: datetime, caller: Caller = CONTROLLER) -> None:
+        """End a sign-in, unless it has ended."""
 
 
 class CircuitStore(Protocol):
@@ -301,6 +308,7 @@ class Store(
     AuditStore,
     AlertStore,
     HistoryStore,
+    RemediationStore,
     Protocol,
 ):
     """All of it, behind one connection to the truth."""

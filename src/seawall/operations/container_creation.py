@@ -93,11 +93,12 @@ _WHAT = (
     Argument(
         "env",
         dict,
-        "environment variables",
+        "environment variables; kept sealed",
         key_pattern=r"[^=\x00-\x20]+",
         pattern=_WORDS,
         max_length=_LONG_TEXT,
         max_items=512,
+        secret=True,
     ),
     Argument(
         "labels",

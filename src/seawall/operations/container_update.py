@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seawall.core.command import SafetyClass
-from seawall.operations.containers import CONTAINER_INSPECT
+from seawall.operations.containers import CONTAINER_START
 from seawall.operations.image_reference import LONGEST_REFERENCE, InvalidReference, image_id, parse_reference
 from seawall.operations.images import IMAGE_PULL
 from seawall.operations.operation import Argument, Lane, Operation
@@ -28,7 +28,7 @@ CONTAINER_UPDATE = Operation(
     "Replace a container by one of a new image, with everything else as it is; undone if the new one isn't well.",
     SafetyClass.VERIFIABLE,
     (
-        *CONTAINER_INSPECT.arguments,
+        *CONTAINER_START.arguments,
         Argument(
             "image",
             str,

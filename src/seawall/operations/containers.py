@@ -51,9 +51,17 @@ CONTAINER_LIST = Operation(
 )
 CONTAINER_INSPECT = Operation(
     "container_inspect",
-    "Everything that Docker knows about a container.",
+    "What Docker knows about a container; what its environment variables hold only if that is asked for.",
     SafetyClass.SAFE_READ,
-    (_CONTAINER,),
+    (
+        _CONTAINER,
+        Argument(
+            "show_env",
+            bool,
+            "show what environment variables hold, and keep it with the answer",
+            default=False,
+        ),
+    ),
     lane=Lane.CONTROL,
     role=Role.VIEWER,
 )
@@ -243,10 +251,11 @@ CONTAINER_EXEC = Operation(
         Argument(
             "env",
             dict,
-            "environment variables",
+            "environment variables; kept sealed",
             key_pattern=r"[^=\x00-\x20]+",
             pattern=r"[^\x00]*",
             max_length=32 * 1024,
+            secret=True,
         ),
         Argument("user", str, "the user, or user:group, that runs it", max_length=128, pattern=r"[^\s\x00]+"),
         Argument(

@@ -6,6 +6,8 @@ import re
 
 from msgspec import Struct
 
+from seawall.operations.passwords import without_password
+
 DEFAULT_REGISTRY = "docker.io"
 """Where an image comes from whose name tells no registry."""
 DEFAULT_TAG = "latest"
@@ -89,7 +91,7 @@ def parse_reference(text: str) -> ImageReference:
         (_digest_problem(digest) if at else None) or _tag_problem(tag) or _name_problem(registry, repository)
     )
     if problem is not None:
-        raise InvalidReference(f"{text[:128]!r} is no image reference: {problem}")
+        raise InvalidReference(without_password(f"{text[:128]!r} is no image reference: {problem}"))
     if registry == DEFAULT_REGISTRY and "/" not in repository:
         repository = f"{_IMPLIED_FOLDER}/{repository}"
     if tag is None and not digest:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from seawall.core.command import Lane as Lane
 from seawall.core.command import SafetyClass
+from seawall.operations.passwords import without_password
 
 
 class Role(Enum):
@@ -217,7 +218,7 @@ def _text_problem(argument: Argument, value: str) -> str | None:
     if argument.choices and value not in argument.choices:
         return f"must be one of {', '.join(argument.choices)}, not {value!r}"
     if argument.pattern is not None and re.fullmatch(argument.pattern, value) is None:
-        shown = "" if argument.secret else f": {value!r}"
+        shown = "" if argument.secret else f": {without_password(value)!r}"
         return f"is not a valid value ({argument.summary}){shown}"
     return None
 

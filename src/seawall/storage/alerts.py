@@ -17,7 +17,8 @@ from seawall.engine.alert_records import (
     MessageRecord,
     SilenceRecord,
 )
-from seawall.storage.schema import (
+from seawall.engine.audit import CONTROLLER, Action, Caller, Entry
+from seawall.storage.alert_schema import (
     alert_channels,
     alert_deliveries,
     alert_messages,
@@ -25,6 +26,8 @@ from seawall.storage.schema import (
     alerts,
     delivery_is_open,
 )
+from seawall.storage.entries import channel_added, silence_added
+from seawall.storage.remediation import FORGET_REMEDIATIONS
 from seawall.storage.statements import (
     NO_OFFSET,
     Connection,
@@ -159,6 +162,7 @@ class AlertTables(Database):
         self,
         alerts: Sequence[AlertRecord],
         messages: Sequence[tuple[MessageRecord, Sequence[str]]] = (),
+        entries: Sequence[Entry] = (),
     ) -> None:
         """See `AlertStore.keep_alerts`."""
         alert_rows = [_alert_row(record)._asdict() for record in alerts]
@@ -172,6 +176,7 @@ class AlertTables(Database):
                 for channel in channels:
                     delivery = {"message_id": row["message_id"], "channel": channel}
                     connection.execute(_ADD_DELIVERY, delivery | {"attempts": 0, "error": ""})
+            connection.note(*entries)
 
         await self.write(job)
 
@@ -216,12 +221,12 @@ class AlertTables(Database):
         old = {"before": to_microseconds(before)}
 
         def job(connection: Connection) -> None:
-            for statement in (_FORGET_ALERTS, _FORGET_MESSAGES, _FORGET_SILENCES):
+            for statement in (_FORGET_ALERTS, _FORGET_MESSAGES, _FORGET_SILENCES, FORGET_REMEDIATIONS):
                 connection.execute(statement, old)
 
         await self.write(job)
 
-    async def add_silence(self, record: SilenceRecord) -> None:
+    async def add_silence(self, record: SilenceRecord, now: datetime, caller: Caller = CONTROLLER) -> None:
         """See `AlertStore.add_silence`."""
         row = _SilenceRow(
             record.silence_id,
@@ -231,7 +236,12 @@ class AlertTables(Database):
             record.reason,
             record.created_by,
         )._asdict()
-        await self.write(lambda connection: connection.execute(_ADD_SILENCE, row).rowcount)
+
+        def job(connection: Connection) -> None:
+            connection.execute(_ADD_SILENCE, row)
+            connection.note(silence_added(record, now, caller))
+
+        await self.write(job)
 
     async def silences(self, now: datetime) -> list[SilenceRecord]:
         """See `AlertStore.silences`."""
@@ -239,28 +249,45 @@ class AlertTables(Database):
         rows = await self.read(lambda connection: connection.execute(_SILENCES, wanted).fetchall())
         return [_to_silence(row) for row in rows]
 
-    async def end_silence(self, silence_id: str, now: datetime) -> bool:
+    async def end_silence(self, silence_id: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
         """See `AlertStore.end_silence`."""
         moment = to_microseconds(now)
         end = {"id": silence_id, "now": moment, "until": moment}
-        return await self.write(lambda connection: connection.execute(_END_SILENCE, end).rowcount == 1)
 
-    async def add_channel(self, record: ChannelRecord) -> bool:
+        def job(connection: Connection) -> bool:
+            if connection.execute(_END_SILENCE, end).rowcount != 1:
+                return False
+            connection.note(Entry(now, caller, Action.SILENCE_ENDED, silence_id))
+            return True
+
+        return await self.write(job)
+
+    async def add_channel(self, record: ChannelRecord, caller: Caller = CONTROLLER) -> bool:
         """See `AlertStore.add_channel`."""
         row = msgspec.structs.asdict(record) | {"created_at": to_microseconds(record.created_at)}
-        return await self.write(lambda connection: connection.execute(_ADD_CHANNEL, row).rowcount == 1)
+
+        def job(connection: Connection) -> bool:
+            if connection.execute(_ADD_CHANNEL, row).rowcount != 1:
+                return False
+            connection.note(channel_added(record, caller))
+            return True
+
+        return await self.write(job)
 
     async def channels(self) -> list[ChannelRecord]:
         """See `AlertStore.channels`."""
         rows = await self.read(lambda connection: connection.execute(_CHANNELS, {}).fetchall())
         return [_to_channel(row) for row in rows]
 
-    async def remove_channel(self, name: str) -> bool:
+    async def remove_channel(self, name: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
         """See `AlertStore.remove_channel`."""
 
         def job(connection: Connection) -> bool:
             connection.execute(_FORGET_CHANNEL, {"name": name})
-            return connection.execute(_REMOVE_CHANNEL, {"name": name}).rowcount == 1
+            if connection.execute(_REMOVE_CHANNEL, {"name": name}).rowcount != 1:
+                return False
+            connection.note(Entry(now, caller, Action.CHANNEL_REMOVED, name))
+            return True
 
         return await self.write(job)
 

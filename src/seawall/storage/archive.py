@@ -16,10 +16,13 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
+from seawall.engine.alert_settings import ALERT_FILE
+from seawall.engine.remediation_settings import REMEDIATION_FILE
 from seawall.files import sync_directory
 from seawall.storage.directory import DATABASE_FILE
 
-FORMAT = 1
+FORMAT = 2
+"""The first had none of what people write but `seawall.toml`."""
 AUTHORITY_DIRECTORY = "authority"
 VAULT_KEY = "secrets.key"
 """Opens what is sealed in the database."""
@@ -27,9 +30,10 @@ CA_KEY, CA_CERTIFICATE = f"{AUTHORITY_DIRECTORY}/ca.key", f"{AUTHORITY_DIRECTORY
 SERVER_KEY, SERVER_CERTIFICATE = f"{AUTHORITY_DIRECTORY}/server.key", f"{AUTHORITY_DIRECTORY}/server.pem"
 REQUIRED = (CA_KEY, CA_CERTIFICATE, DATABASE_FILE)
 """What no backup is without."""
-OPTIONAL = (SERVER_KEY, SERVER_CERTIFICATE, VAULT_KEY, "admin.token", "seawall.toml")
+WRITTEN_BY_PEOPLE = ("seawall.toml", "policy.toml", ALERT_FILE, REMEDIATION_FILE)
+OPTIONAL = (SERVER_KEY, SERVER_CERTIFICATE, VAULT_KEY, "admin.token", *WRITTEN_BY_PEOPLE)
 """What a controller can make again, or needn't have."""
-LARGEST_SMALL_BYTES = 64 * 1024
+LARGEST_SMALL_BYTES = 256 * 1024
 """How large any member but the database may be."""
 
 _MANIFEST, _DIGEST = "manifest.json", "manifest.sha256"

@@ -22,8 +22,9 @@ from seawall.engine.audit import (
     content_of,
     link,
     sealed_bytes,
+    user_actor,
 )
-from seawall.storage.schema import audit
+from seawall.storage.schema import OF_EVERY_COMMAND, audit, entry_is_a_persons, entry_is_rare
 from seawall.storage.statements import (
     NO_OFFSET,
     Connection,
@@ -83,13 +84,38 @@ class Pruning(Detail, frozen=True, gc=False):
 
 
 class _Filter(NamedTuple):
-    """Which parameters a list of entries has; the statement for one is made once."""
+    """Which parameters a list of entries has; the statement for one is made once.
+
+    `person` and `rare` say that an index serves: the actor is a person, or none of the actions is one of every command.
+    """
 
     actor: bool
+    person: bool
     actions: int
+    rare: bool
     subject: bool
     since: bool
     before: bool
+
+    @classmethod
+    def of(
+        cls,
+        actor: str | None = None,
+        actions: Sequence[Action] = (),
+        subject: str | None = None,
+        since: datetime | None = None,
+        before: int | None = None,
+    ) -> _Filter:
+        """That of these wishes."""
+        return cls(
+            actor=actor is not None,
+            person=actor is not None and actor.startswith(user_actor("")),
+            actions=len(set(actions)),
+            rare=bool(actions) and not set(actions) & set(OF_EVERY_COMMAND),
+            subject=subject is not None,
+            since=since is not None,
+            before=before is not None,
+        )
 
 
 def noted(entry: Entry) -> Noted:
@@ -142,9 +168,7 @@ class AuditTables(Database):
     ) -> list[AuditRecord]:
         """See `AuditStore.audit`."""
         chosen = sorted({action.value for action in actions})
-        wanted = _Filter(
-            actor is not None, len(chosen), subject is not None, since is not None, before is not None
-        )
+        wanted = _Filter.of(actor, actions, subject, since, before)
         parameters: dict[str, object] = {
             "who": actor,
             "about": subject,
@@ -213,6 +237,10 @@ def _listing(wanted: _Filter) -> Statement:
     question = _entries
     if wanted.actor:
         question = question.where(audit.c.actor == bindparam("who"))
+    if wanted.person:
+        question = question.where(entry_is_a_persons)
+    if wanted.rare:
+        question = question.where(entry_is_rare)
     if wanted.actions:
         question = question.where(
             audit.c.action.in_([bindparam(f"action_{index}") for index in range(wanted.actions)])

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, partial
-from typing import NamedTuple
+from functools import partial
 
-from sqlalchemy import Select, bindparam, case, insert, literal_column, null, select, true, update
+from sqlalchemy import (
+    bindparam,
+    case,
+    insert,
+    literal_column,
+    null,
+    select,
+    true,
+    update,
+)
 
 from seawall.core.command import CommandState
 from seawall.engine.audit import CONTROLLER, Caller
 from seawall.engine.records import AttemptRecord, CommandRecord, DecisionRecord, Unsettled
 from seawall.engine.store import CommandOver, IdempotencyConflict, StoreFull
+from seawall.storage.command_list import ALL_ATTEMPTS, ALL_COMMANDS, IN_ORDER, Wanted, listing
 from seawall.storage.command_rows import (
     AttemptRow,
     CommandRow,
@@ -38,7 +47,6 @@ from seawall.storage.schema import (
     decisions,
 )
 from seawall.storage.statements import (
-    NO_OFFSET,
     Connection,
     Database,
     Row,
@@ -46,18 +54,6 @@ from seawall.storage.statements import (
     columns,
 )
 
-
-class _Filter(NamedTuple):
-    """Which parameters a list of commands has; the statements for one are made once."""
-
-    by_agent: bool
-    states: int
-    by_operation: bool
-    before: bool
-
-
-_commands = select(*columns(commands, CommandRow))
-_attempts = select(*columns(attempts, AttemptRow)).order_by(attempts.c.command_id, attempts.c.number)
 _this_command = commands.c.command_id == bindparam("id")
 _this_attempt = (attempts.c.command_id == bindparam("id"), attempts.c.number == bindparam("nth"))
 
@@ -117,20 +113,18 @@ _RUNNING = Statement(
     .values(begun=true()),
     ["state"],
 )
-_COMMAND = Statement(_commands.where(_this_command))
-_COMMAND_BY_KEY = Statement(_commands.where(commands.c.idempotency_key == bindparam("key")))
-_ATTEMPTS = Statement(_attempts.where(attempts.c.command_id == bindparam("id")))
+_COMMAND = Statement(ALL_COMMANDS.where(_this_command))
+_COMMAND_BY_KEY = Statement(ALL_COMMANDS.where(commands.c.idempotency_key == bindparam("key")))
+_ATTEMPTS = Statement(ALL_ATTEMPTS.where(attempts.c.command_id == bindparam("id")))
 _UNSETTLED = Statement(
     select(*columns(commands, UnsettledRow))
     .where(command_is_unsettled)
     .order_by(commands.c.agent_id, commands.c.agent_sequence, commands.c.sequence)
 )
 _open_here = (command_is_unsettled, command_is_open, commands.c.agent_id == bindparam("agent"))
-# The sum keeps SQLite from reading all that the agent ever had, for the sake of the order.
-_in_order = commands.c.sequence + literal_column("0")
-_OPEN_COMMANDS = Statement(_commands.where(*_open_here).order_by(_in_order))
+_OPEN_COMMANDS = Statement(ALL_COMMANDS.where(*_open_here).order_by(IN_ORDER))
 _OPEN_ATTEMPTS = Statement(
-    _attempts.where(attempts.c.command_id.in_(select(commands.c.command_id).where(*_open_here)))
+    ALL_ATTEMPTS.where(attempts.c.command_id.in_(select(commands.c.command_id).where(*_open_here)))
 )
 
 
@@ -298,7 +292,7 @@ class CommandTables(Database):
     ) -> list[CommandRecord]:
         """See `CommandStore.commands`."""
         chosen = sorted({state.value for state in states})
-        wanted = _Filter(agent_id is not None, len(chosen), operation is not None, before is not None)
+        wanted = Wanted.of(agent_id, states, operation, before)
         parameters: dict[str, object] = {
             "agent": agent_id,
             "kind": operation,
@@ -306,7 +300,7 @@ class CommandTables(Database):
             "most": max(0, limit),
             **{f"state_{index}": state for index, state in enumerate(chosen)},
         }
-        return await self.read(partial(_list, *_listing(wanted), parameters))
+        return await self.read(partial(_list, *listing(wanted), parameters))
 
     async def unsettled(self) -> list[Unsettled]:
         """See `CommandStore.unsettled`."""
@@ -319,31 +313,6 @@ class CommandTables(Database):
     async def open_commands(self, agent_id: str) -> list[CommandRecord]:
         """See `CommandStore.open_commands`."""
         return await self.read(partial(_list, _OPEN_COMMANDS, _OPEN_ATTEMPTS, {"agent": agent_id}))
-
-
-@cache
-def _listing(wanted: _Filter) -> tuple[Statement, Statement]:
-    """The statements for a list of commands and for their attempts."""
-    chosen = _narrowed(select(commands.c.command_id), wanted)
-    return (
-        Statement(_narrowed(_commands, wanted)),
-        Statement(_attempts.where(attempts.c.command_id.in_(chosen.subquery().select()))),
-    )
-
-
-def _narrowed(question: Select[*tuple[object, ...]], wanted: _Filter) -> Select[*tuple[object, ...]]:
-    if wanted.by_agent:
-        question = question.where(commands.c.agent_id == bindparam("agent"))
-    if wanted.by_operation:
-        question = question.where(commands.c.operation == bindparam("kind"))
-    if wanted.states:
-        question = question.where(
-            commands.c.state.in_([bindparam(f"state_{index}") for index in range(wanted.states)])
-        )
-    if wanted.before:
-        last = select(commands.c.sequence).where(commands.c.command_id == bindparam("last"))
-        question = question.where(commands.c.sequence < last.scalar_subquery())
-    return question.order_by(commands.c.sequence.desc()).limit(bindparam("most")).offset(NO_OFFSET)
 
 
 def _list(

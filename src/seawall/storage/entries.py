@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from seawall.core.command import CommandState
+from seawall.engine.alert_records import ChannelRecord, SilenceRecord
 from seawall.engine.audit import (
     CONTROLLER,
     Action,
@@ -16,6 +17,7 @@ from seawall.engine.audit import (
     host_actor,
     telling,
     token_actor,
+    user_actor,
 )
 from seawall.engine.records import (
     AgentRecord,
@@ -23,8 +25,10 @@ from seawall.engine.records import (
     CommandRecord,
     JoinTokenRecord,
     LedgerFacts,
+    SignInRecord,
     TokenRecord,
     TransitionRecord,
+    UserRecord,
 )
 
 AUTOMATIC = "controller"
@@ -108,6 +112,36 @@ class NewToken(Detail, frozen=True, gc=False):
     expires_at: datetime | None
 
 
+class Standing(Detail, frozen=True, gc=False):
+    """A user, and what it may do; `before` is the role that it had, where that has changed."""
+
+    name: str
+    role: str
+    before: str = ""
+
+
+class UserSignIn(Detail, frozen=True, gc=False):
+    """What somebody may do who has signed in."""
+
+    role: str
+
+
+class Quiet(Detail, frozen=True, gc=False):
+    """What a silence covers, until when and why; without kinds or hosts it is for all."""
+
+    until: datetime
+    kinds: list[str]
+    hosts: list[str]
+    reason: str = ""
+
+
+class NewChannel(Detail, frozen=True, gc=False):
+    """Where messages go; of the address only the kind."""
+
+    kind: str
+    address: str
+
+
 class Change(Detail, frozen=True, gc=False, rename={"origin": "from", "target": "to"}):
     """A circuit's change of state."""
 
@@ -187,6 +221,31 @@ def token_created(record: TokenRecord, caller: Caller) -> Entry:
     """An API token was made."""
     detail = NewToken(record.name, record.role, record.expires_at)
     return Entry(record.created_at, caller, Action.TOKEN_CREATED, record.token_id, detail)
+
+
+def user_added(record: UserRecord, caller: Caller, *, first: bool) -> Entry:
+    """A user was made; the `first` one made itself, with the set-up code."""
+    action = Action.SET_UP_CODE_USED if first else Action.USER_ADDED
+    who = Caller(user_actor(record.name), caller.source) if first else caller
+    return Entry(record.created_at, who, action, record.user_id, Standing(record.name, record.role))
+
+
+def signed_in(record: SignInRecord, user: UserRecord) -> Entry:
+    """A user signed in."""
+    caller = Caller(user_actor(user.name), record.address)
+    return Entry(record.created_at, caller, Action.SIGNED_IN, record.sign_in_id, UserSignIn(user.role))
+
+
+def silence_added(record: SilenceRecord, now: datetime, caller: Caller) -> Entry:
+    """Somebody wants to hear nothing for a while."""
+    detail = Quiet(record.until, record.kinds, record.hosts, record.reason)
+    return Entry(now, caller, Action.SILENCE_ADDED, record.silence_id, detail)
+
+
+def channel_added(record: ChannelRecord, caller: Caller) -> Entry:
+    """Messages go to one more place."""
+    detail = NewChannel(record.kind, record.shown)
+    return Entry(record.created_at, caller, Action.CHANNEL_ADDED, record.name, detail)
 
 
 def changed(records: Sequence[TransitionRecord]) -> list[Entry]:

@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, o
 from seawall.core.alert_rules import AlertKind
 from seawall.engine.history import Absence, PastCommand, PastFailure
 from seawall.engine.records import TransitionRecord
+from seawall.storage.alert_schema import alerts
 from seawall.storage.circuits import TransitionRow, to_transition
-from seawall.storage.schema import alerts, attempts, circuit_transitions, commands
+from seawall.storage.schema import attempts, circuit_transitions, commands
 from seawall.storage.statements import (
     NO_OFFSET,
     Connection,

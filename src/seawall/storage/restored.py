@@ -14,9 +14,10 @@ from sqlalchemy import bindparam, insert, literal_column, select, update
 
 from seawall.core.command import CommandState
 from seawall.engine.audit import CONTROLLER, Action, Entry
+from seawall.storage.alert_schema import remediation_is_unjudged, remediations
 from seawall.storage.entries import AUTOMATIC
 from seawall.storage.schema import agents, attempts, commands
-from seawall.storage.statements import Connection, Statement
+from seawall.storage.statements import Connection, Statement, to_microseconds
 
 _MARK = 0x5EA0BACC
 
@@ -37,6 +38,11 @@ _MAY_HAVE_BEEN_SENT = Statement(
     )
 )
 _DISPATCHED = Statement(update(commands).where(*_unsent), ["state"])
+_REMEDIES_MAY_HAVE_BEEN_SENT = Statement(
+    update(remediations).where(remediation_is_unjudged, remediations.c.command_id == literal_column("''")),
+    ["helped", "outcome", "judged_at"],
+)
+_RESTORED = "it was decided just before a backup, and whether it was done isn't known"
 _SKIP_SEQUENCES = Statement(
     update(agents).where(agents.c.last_sequence < bindparam("least")), ["last_sequence"]
 )
@@ -63,11 +69,16 @@ def take_mark(connection: sqlite3.Connection) -> bool:
 def begin_again(connection: Connection, now: datetime) -> None:
     """Take nothing for certain that may have happened since the backup, inside the transaction of the first start.
 
-    Every changing command that is open may have been sent. The agents have seen sequences that this database hasn't
-    given yet: new ones begin at the time of day (milliseconds since 1970), above those of every earlier life.
+    Every changing command that is open may have been sent, and so may what remediation had just decided. The agents
+    have seen sequences that this database hasn't given yet: new ones begin at the time of day (milliseconds since
+    1970), above those of every earlier life.
     """
     milliseconds = int(now.timestamp() * 1000)
     connection.note(Entry(now, CONTROLLER, Action.CONTROLLER_RESTORED, AUTOMATIC))
+    connection.execute(
+        _REMEDIES_MAY_HAVE_BEEN_SENT,
+        {"judged_at": to_microseconds(now), "helped": False, "outcome": _RESTORED},
+    )
     connection.execute(_MAY_HAVE_BEEN_SENT, {})
     connection.execute(_DISPATCHED, {"state": CommandState.DISPATCHED.value})
     connection.execute(_SKIP_SEQUENCES, {"least": milliseconds, "last_sequence": milliseconds})

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from seawall.clock import Clock
 from seawall.engine.audit import Entry
 from seawall.engine.store import StoreFailed, StoreUsage
-from seawall.files import free_bytes, make_private
+from seawall.files import Room, free_bytes, make_private
 from seawall.storage.access import AccessTables
 from seawall.storage.alerts import AlertTables
 from seawall.storage.audit import AuditTables, Noted, append, noted
@@ -26,6 +26,7 @@ from seawall.storage.fleet import FleetTables
 from seawall.storage.history import HistoryTables
 from seawall.storage.migrate import migrate
 from seawall.storage.readers import Readers
+from seawall.storage.remediation import RemediationTables
 from seawall.storage.restored import begin_again, take_mark
 from seawall.storage.statements import Answer, Connection, Result, Row, Statement
 from seawall.storage.users import UserTables
@@ -36,8 +37,6 @@ BUSY_SECONDS: Final = 5.0
 
 # Nothing is accepted that would use it up, so that what was accepted can be concluded.
 RESERVE_BYTES: Final = 64 * 1024 * 1024
-LOOK_SECONDS: Final = 0.1
-"""How long one look at the free space serves."""
 
 _DIALECT, _ROWS = sqlite_dialect(paramstyle="named"), sqlite_dialect(paramstyle="qmark")
 
@@ -51,6 +50,7 @@ class SqliteStore(
     AuditTables,
     AlertTables,
     HistoryTables,
+    RemediationTables,
 ):
     """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
 
@@ -61,16 +61,12 @@ class SqliteStore(
         chain: _Chain,
         readers: Readers,
         path: Path,
-        free_bytes: Callable[[], int],
-        now: Callable[[], float],
+        room: Room,
     ) -> None:
         """Use `open`."""
         self._identity = identity
         self._path = path
-        self._free_bytes = free_bytes
-        self._now = now
-        self._look_at = float("-inf")
-        self._has_room = True
+        self._room = room
         self._writer = writer
         self._chain = chain
         self._readers = readers
@@ -109,7 +105,8 @@ class SqliteStore(
         except BaseException:
             await writer.close()
             raise
-        return cls(identity, writer, chain, readers, path, partial(free_bytes, path.parent), clock.now)
+        room = Room(partial(free_bytes, path.parent), RESERVE_BYTES, clock.now)
+        return cls(identity, writer, chain, readers, path, room)
 
     @property
     def failed(self) -> bool:
@@ -127,15 +124,12 @@ class SqliteStore(
             chain.busy_seconds,
             log.stat().st_size if log.exists() else 0,
             path.stat().st_size,
-            self._free_bytes(),
+            self._room.free_bytes(),
         )
 
     def has_room(self) -> bool:
         """See `Database.has_room`."""
-        now = self._now()
-        if now >= self._look_at:
-            self._look_at, self._has_room = now + LOOK_SECONDS, self._free_bytes() >= RESERVE_BYTES
-        return self._has_room
+        return self._room.left
 
     async def write(self, job: Callable[[Connection], Result]) -> Result:
         """See `Database.write`."""

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 
+from seawall.engine.audit import CONTROLLER, Action, Caller, Entry
 from seawall.engine.records import SignInRecord, UserRecord
 from seawall.engine.store import UserNameTaken
+from seawall.storage.entries import Standing, signed_in, user_added
 from seawall.storage.schema import sign_ins, users
 from seawall.storage.statements import (
     Connection,
@@ -55,7 +57,7 @@ _USER = Statement(_users.where(*_of_name))
 _NEW_PASSWORD = Statement(update(users).where(*_of_name), ["password_hash"])
 _NEW_ROLE = Statement(update(users).where(*_of_name), ["role"])
 _REMOVE_USER = Statement(update(users).where(*_of_name), ["removed_at"])
-_LIVE_USER = Statement(select(users.c.user_id).where(users.c.user_id == bindparam("user_id"), _live))
+_LIVE_USER = Statement(_users.where(users.c.user_id == bindparam("user_id"), _live))
 
 _ADD_SIGN_IN = Statement(insert(sign_ins), _SignInRow._fields)
 _FORGET_SIGN_INS = Statement(delete(sign_ins).where(sign_ins.c.expires_at <= bindparam("now")))
@@ -81,7 +83,7 @@ class UserTables(Database):
         """See `UserStore.had_users`."""
         return await self.read(lambda connection: connection.execute(_ANY_USER, {}).fetchone()) is not None
 
-    async def add_user(self, record: UserRecord, *, first: bool = False) -> bool:
+    async def add_user(self, record: UserRecord, caller: Caller = CONTROLLER, *, first: bool = False) -> bool:
         """See `UserStore.add_user`."""
         row = _UserRow(
             record.user_id,
@@ -98,6 +100,7 @@ class UserTables(Database):
             if connection.execute(_USER, {"of_name": record.name}).fetchone() is not None:
                 raise UserNameTaken(f"there is a user {record.name!r} already")
             connection.execute(_ADD_USER, row)
+            connection.note(user_added(record, caller, first=first))
             return True
 
         return await self.write(job)
@@ -114,7 +117,13 @@ class UserTables(Database):
         return None if row is None else _to_user(row)
 
     async def change_user(
-        self, name: str, now: datetime, *, password_hash: str | None = None, role: str | None = None
+        self,
+        name: str,
+        now: datetime,
+        caller: Caller = CONTROLLER,
+        *,
+        password_hash: str | None = None,
+        role: str | None = None,
     ) -> bool:
         """See `UserStore.change_user`."""
         values = {
@@ -125,25 +134,38 @@ class UserTables(Database):
         }
 
         def job(connection: Connection) -> bool:
-            if connection.execute(_USER, values).fetchone() is None:
+            found = connection.execute(_USER, values).fetchone()
+            if found is None:
                 return False
+            user = _to_user(found)
             if password_hash is not None:
                 connection.execute(_NEW_PASSWORD, values)
+                detail = Standing(name, user.role)
+                connection.note(Entry(now, caller, Action.USER_PASSWORD_CHANGED, user.user_id, detail))
             if role is not None:
                 connection.execute(_NEW_ROLE, values)
+                detail = Standing(name, role, user.role)
+                connection.note(Entry(now, caller, Action.USER_ROLE_CHANGED, user.user_id, detail))
             connection.execute(_END_ALL_OF, values)
             return True
 
         return await self.write(job)
 
-    async def remove_user(self, name: str, now: datetime) -> bool:
+    async def remove_user(self, name: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
         """See `UserStore.remove_user`."""
         at = to_microseconds(now)
         values = {"of_name": name, "removed_at": at, "ended_at": at}
 
         def job(connection: Connection) -> bool:
+            found = connection.execute(_USER, values).fetchone()
+            if found is None:
+                return False
             connection.execute(_END_ALL_OF, values)
-            return connection.execute(_REMOVE_USER, values).rowcount == 1
+            connection.execute(_REMOVE_USER, values)
+            user = _to_user(found)
+            detail = Standing(user.name, user.role)
+            connection.note(Entry(now, caller, Action.USER_REMOVED, user.user_id, detail))
+            return True
 
         return await self.write(job)
 
@@ -162,9 +184,11 @@ class UserTables(Database):
 
         def job(connection: Connection) -> bool:
             connection.execute(_FORGET_SIGN_INS, {"now": row["created_at"]})
-            if connection.execute(_LIVE_USER, row).fetchone() is None:
+            found = connection.execute(_LIVE_USER, row).fetchone()
+            if found is None:
                 return False
             connection.execute(_ADD_SIGN_IN, row)
+            connection.note(signed_in(record, _to_user(found)))
             return True
 
         return await self.write(job)
@@ -184,10 +208,15 @@ class UserTables(Database):
         values = {"id": sign_in_id, "now": at, "seen_at": at}
         await self.write(lambda connection: connection.execute(_SEEN, values).rowcount)
 
-    async def end_sign_in(self, sign_in_id: str, now: datetime) -> None:
+    async def end_sign_in(self, sign_in_id: str, now: datetime, caller: Caller = CONTROLLER) -> None:
         """See `UserStore.end_sign_in`."""
         values = {"id": sign_in_id, "ended_at": to_microseconds(now)}
-        await self.write(lambda connection: connection.execute(_END, values).rowcount)
+
+        def job(connection: Connection) -> None:
+            if connection.execute(_END, values).rowcount == 1:
+                connection.note(Entry(now, caller, Action.SIGNED_OUT, sign_in_id))
+
+        await self.write(job)
 
 
 def _to_user(found: Row) -> UserRecord:

@@ -14,8 +14,10 @@ from seawall.core.events import (
     CommandSettled,
     Event,
     MassFailureChanged,
+    RemedyDecided,
     RetryScheduled,
 )
+from seawall.core.remediation import Verdict
 
 _logger = logging.getLogger("seawall")
 
@@ -37,6 +39,8 @@ def log_event(event: Event) -> None:
             _log_settled(event)
         case AlertSaid():
             _log_alert(event)
+        case RemedyDecided():
+            _log_remedy(event)
         case MassFailureChanged():
             _log_mass_failure(event)
         case CommandParked() if _logger.isEnabledFor(logging.INFO):
@@ -49,6 +53,15 @@ def _log_alert(event: AlertSaid) -> None:
         "alert: %s",
         event.title,
         extra={"kind": event.kind.value, "said": event.said.value, "text": event.body, "to": event.channels},
+    )
+
+
+def _log_remedy(event: RemedyDecided) -> None:
+    _logger.log(
+        logging.INFO if event.verdict is Verdict.REFUSED else logging.WARNING,
+        "remediation: %s",
+        event.reason,
+        extra={"rule": event.rule, "host": event.host, "decision": event.verdict.value},
     )
 
 

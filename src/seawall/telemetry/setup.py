@@ -16,13 +16,12 @@ from typing import Literal, TextIO
 import structlog
 from structlog.stdlib import ExtraAdder, ProcessorFormatter
 
-from seawall.wire.join import API_TOKEN_PREFIX, JOIN_TOKEN_PREFIX
+from seawall.telemetry.redaction import redact_text
 from seawall.wire.secret import REDACTED
 
 LogFormat = Literal["console", "json"]
 
 _SECRET_FIELDS = frozenset({"token", "secret", "password", "authorization"})
-_TOKEN = re.compile(rf"(?:{API_TOKEN_PREFIX}|{JOIN_TOKEN_PREFIX})[A-Za-z0-9_-]{{8,}}(?:\.[0-9A-Fa-f]*)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _DEPTH = 6
 
@@ -54,15 +53,10 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 class _Formatter(ProcessorFormatter):
-    """structlog's, and then a last look for tokens, wherever in the line they are."""
+    """structlog's, and then a last look for secrets, wherever in the line they are."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact_text(super().format(record))
-
-
-def redact_text(text: str) -> str:
-    """The text without API and join tokens."""
-    return _TOKEN.sub(REDACTED, text)
 
 
 def _formatter(log_format: LogFormat, *, colors: bool) -> logging.Formatter:
@@ -109,7 +103,8 @@ def _redacted(key: str, value: object, depth: int) -> object:
         return {str(inner): _redacted(str(inner), content, depth - 1) for inner, content in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted("", content, depth - 1) for content in value] if depth else "..."
-    return value
+    # Before it is rendered: a secret whose characters are escaped by then would not be recognised.
+    return redact_text(value) if isinstance(value, str) else value
 
 
 def _on_one_line(_: object, __: str, event_dict: _EventDict) -> _EventDict:

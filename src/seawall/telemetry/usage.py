@@ -64,13 +64,19 @@ EVENT_STREAMS = MetricDeclaration("event_streams_open", "gauge", "Event streams 
 LOOP_LAG = MetricDeclaration(
     "event_loop_lag_seconds", "gauge", "The longest that the event loop was late in the last half minute."
 )
+TRACE_SPANS = MetricDeclaration(
+    "trace_spans_total",
+    "counter",
+    "Spans that ended: sent to the collector, failed there, or dropped because too many waited. Only with traces on.",
+    ("end",),
+)
 TERM = MetricDeclaration("controller_term", "gauge", "Which start of the controller this is.")
 
 USAGE = (
     *(AGENTS, SILENT, LATENCY, DISKS_LOW, CLOCK_OFFSET, CIRCUITS_BY_STATE, IN_FLIGHT, QUEUED, FULLEST),
     *(BUDGETS, PLANE_TOKENS, OPEN_COMMANDS, WAITING_COMMANDS, UNSETTLED, STORE_WAITING, STORE_WRITES),
     *(STORE_TRANSACTIONS, STORE_SECONDS, STORE_LOG, STORE_SIZE, STORE_FREE, STREAMS, EVENT_STREAMS),
-    *(LOOP_LAG, TERM),
+    *(LOOP_LAG, TERM, TRACE_SPANS),
 )
 """All of them."""
 

@@ -70,10 +70,11 @@ class Welcome(Struct, frozen=True, tag="welcome"):
     heard_at: float = 0.0
 
 
-class Execute(Struct, frozen=True, tag="execute"):
+class Execute(Struct, frozen=True, tag="execute", omit_defaults=True):
     """Controller: perform this attempt. `remaining_seconds` is what is left until the attempt is given up.
 
     Nothing left means a question: say what became of the command, and if it has not begun, it never will.
+    `traceparent` is the attempt's span, as W3C writes it, where the controller makes traces.
     """
 
     command_id: str
@@ -85,6 +86,7 @@ class Execute(Struct, frozen=True, tag="execute"):
     epoch: int
     sequence: int = 0
     sent_at: float = 0.0
+    traceparent: str = ""
 
 
 class Started(Struct, frozen=True, tag="started"):

@@ -21,8 +21,9 @@ from seawall.agent.operations.runner import (
     section,
     target_of,
 )
-from seawall.agent.operations.snapshot import snapshot_of
+from seawall.agent.operations.snapshot import grace_seconds_of, identity_of, snapshot_of
 from seawall.operations.container_spec import limits_of
+from seawall.operations.secrets import HIDDEN
 
 READ_BACK_SECONDS = 3.0
 """How long an Engine that has just done what it should may take to say how things stand."""
@@ -31,8 +32,7 @@ READ_BACK_SECONDS = 3.0
 async def resolve(docker: Docker, name: str, timeout_seconds: float) -> Target:
     """The container that this name, id or beginning of an id means now, as it is now."""
     record = await docker.container_inspect(name, timeout_seconds=timeout_seconds)
-    seen = snapshot_of(record, name)
-    return Target(seen.id, seen.name, record)
+    return Target(*identity_of(record, name), record)
 
 
 async def container_list(execution: Execution) -> object:
@@ -58,7 +58,19 @@ async def container_inspect(execution: Execution) -> object:
     record = await execution.docker.container_inspect(
         argument(execution.arguments, "container", str), timeout_seconds=execution.timeout_seconds
     )
+    if not execution.arguments.get("show_env"):
+        record = without_environment(record)
     return limited(record, "container_list tells the container's state in less")
+
+
+def without_environment(record: dict[str, object]) -> dict[str, object]:
+    """Inspect's record, with the names of environment variables alone: the answer is kept, and viewers read it."""
+    config = section(record, "Config")
+    variables = config.get("Env")
+    if not isinstance(variables, list):
+        return record
+    names = [f"{str(variable).partition('=')[0]}={HIDDEN}" for variable in variables]
+    return {**record, "Config": {**config, "Env": names}}
 
 
 async def container_logs(execution: Execution) -> object:
@@ -68,7 +80,7 @@ async def container_logs(execution: Execution) -> object:
     record = await execution.docker.container_inspect(name, timeout_seconds=execution.timeout_seconds)
     terminal = section(record, "Config").get("Tty") is True
     log = await execution.docker.container_logs(
-        snapshot_of(record, name).id,
+        identity_of(record, name)[0],
         tail=tail,
         timestamps=timestamps,
         terminal=terminal,
@@ -174,7 +186,7 @@ async def container_remove(execution: Execution) -> object:
 def grace_of(arguments: Arguments, target: Target) -> int:
     """What the container is given to stop: what the command says, else its own setting."""
     if arguments.get("grace_seconds") is None:
-        return snapshot_of(target.record).grace_seconds
+        return grace_seconds_of(target.record)
     return argument(arguments, "grace_seconds", int)
 
 

@@ -58,9 +58,10 @@ def snapshot_of(record: Mapping[str, object], asked: str = "") -> Snapshot:
     """What inspect's record says; `asked` stands for an id or a name that it leaves out."""
     state, host = section(record, "State"), section(record, "HostConfig")
     exit_code, restarts = state.get("ExitCode"), record.get("RestartCount")
+    container_id, name = identity_of(record, asked)
     return Snapshot(
-        id=_text(record.get("Id")) or asked,
-        name=(_text(record.get("Name")) or asked).removeprefix("/"),
+        id=container_id,
+        name=name,
         running=state.get("Running") is True,
         paused=state.get("Paused") is True,
         restarting=state.get("Restarting") is True,
@@ -71,11 +72,19 @@ def snapshot_of(record: Mapping[str, object], asked: str = "") -> Snapshot:
         restarts=restarts if isinstance(restarts, int) else 0,
         starts_itself=section(host, "RestartPolicy").get("Name") in _BY_ITSELF,
         removes_itself=host.get("AutoRemove") is True,
-        grace_seconds=_grace(section(record, "Config").get("StopTimeout")),
+        grace_seconds=grace_seconds_of(record),
     )
 
 
-def _grace(seconds: object) -> int:
+def identity_of(record: Mapping[str, object], asked: str = "") -> tuple[str, str]:
+    """The id and the name in inspect's record; `asked` stands for one that it leaves out."""
+    name = _text(record.get("Name")) or asked
+    return _text(record.get("Id")) or asked, name.removeprefix("/")
+
+
+def grace_seconds_of(record: Mapping[str, object]) -> int:
+    """What the container is given to stop, as inspect's record says it."""
+    seconds = section(record, "Config").get("StopTimeout")
     if not isinstance(seconds, int):
         return _DEFAULT_GRACE_SECONDS
     return seconds if seconds >= 0 else _LONGEST_GRACE_SECONDS  # "wait for ever" isn't to be had

@@ -44,13 +44,18 @@ class Containers(Group):
             delivery,
         )
 
-    async def inspect(self, container: str, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
-        """Everything that Docker knows about a container.
+    async def inspect(
+        self, container: str, *, on: On = None, show_env: bool = False, **delivery: Unpack[Delivery]
+    ) -> Results:
+        """What Docker knows about a container; what its environment variables hold only if that is asked for.
 
         - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
           digit
+        - `show_env`: show what environment variables hold, and keep it with the answer
         """
-        return await self._perform("container_inspect", on, {"container": container}, delivery)
+        return await self._perform(
+            "container_inspect", on, {"container": container, "show_env": show_env}, delivery
+        )
 
     async def logs(
         self,
@@ -267,7 +272,7 @@ class Containers(Group):
         - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
           digit
         - `command`: the program and its arguments
-        - `env`: environment variables
+        - `env`: environment variables; kept sealed
         - `user`: the user, or user:group, that runs it
         - `working_dir`: the directory it starts in
         - `privileged`: give it the whole host
@@ -375,7 +380,7 @@ class Containers(Group):
         - `name`: its name: at least two letters, digits, '_', '.' and '-', the first a letter or a digit;
           Docker makes one up unless told
         - `entrypoint`: the program to run in place of the image's own, and what goes before the command
-        - `env`: environment variables
+        - `env`: environment variables; kept sealed
         - `labels`: labels
         - `hostname`: its name for itself
         - `user`: the user, or user:group, that its program runs as
@@ -577,7 +582,7 @@ class Containers(Group):
         - `name`: its name: at least two letters, digits, '_', '.' and '-', the first a letter or a digit;
           Docker makes one up unless told
         - `entrypoint`: the program to run in place of the image's own, and what goes before the command
-        - `env`: environment variables
+        - `env`: environment variables; kept sealed
         - `labels`: labels
         - `hostname`: its name for itself
         - `user`: the user, or user:group, that its program runs as
@@ -808,7 +813,7 @@ class Containers(Group):
         - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
           digit
         - `command`: the program and its arguments
-        - `env`: environment variables
+        - `env`: environment variables; kept sealed
         - `user`: the user, or user:group, that runs it
         - `working_dir`: the directory it starts in
         - `privileged`: give it the whole host

@@ -44,13 +44,18 @@ class SyncContainers(Group):
             delivery,
         )
 
-    def inspect(self, container: str, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
-        """Everything that Docker knows about a container.
+    def inspect(
+        self, container: str, *, on: On = None, show_env: bool = False, **delivery: Unpack[Delivery]
+    ) -> Results:
+        """What Docker knows about a container; what its environment variables hold only if that is asked for.
 
         - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
           digit
+        - `show_env`: show what environment variables hold, and keep it with the answer
         """
-        return self._perform("container_inspect", on, {"container": container}, delivery)
+        return self._perform(
+            "container_inspect", on, {"container": container, "show_env": show_env}, delivery
+        )
 
     def logs(
         self,
@@ -263,7 +268,7 @@ class SyncContainers(Group):
         - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
           digit
         - `command`: the program and its arguments
-        - `env`: environment variables
+        - `env`: environment variables; kept sealed
         - `user`: the user, or user:group, that runs it
         - `working_dir`: the directory it starts in
         - `privileged`: give it the whole host
@@ -369,7 +374,7 @@ class SyncContainers(Group):
         - `name`: its name: at least two letters, digits, '_', '.' and '-', the first a letter or a digit;
           Docker makes one up unless told
         - `entrypoint`: the program to run in place of the image's own, and what goes before the command
-        - `env`: environment variables
+        - `env`: environment variables; kept sealed
         - `labels`: labels
         - `hostname`: its name for itself
         - `user`: the user, or user:group, that its program runs as
@@ -571,7 +576,7 @@ class SyncContainers(Group):
         - `name`: its name: at least two letters, digits, '_', '.' and '-', the first a letter or a digit;
           Docker makes one up unless told
         - `entrypoint`: the program to run in place of the image's own, and what goes before the command
-        - `env`: environment variables
+        - `env`: environment variables; kept sealed
         - `labels`: labels
         - `hostname`: its name for itself
         - `user`: the user, or user:group, that its program runs as
@@ -802,7 +807,7 @@ class SyncContainers(Group):
         - `container`: the container's name or id: letters, digits, '_', '.' and '-', the first a letter or a
           digit
         - `command`: the program and its arguments
-        - `env`: environment variables
+        - `env`: environment variables; kept sealed
         - `user`: the user, or user:group, that runs it
         - `working_dir`: the directory it starts in
         - `privileged`: give it the whole host

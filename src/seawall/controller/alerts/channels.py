@@ -16,6 +16,7 @@ from seawall.core.alert_rules import Severity
 from seawall.core.reach import Reach
 from seawall.engine.alert_records import AlertStore, ChannelRecord, MessageRecord
 from seawall.engine.alert_settings import CHANNEL_NAME
+from seawall.engine.audit import CONTROLLER, Caller
 from seawall.engine.secrets import SecretLost, Vault
 
 WEBHOOK, APPRISE = "webhook", "apprise"
@@ -57,7 +58,9 @@ class Channels:
         """All channels by name."""
         return [self._channels[name] for name in sorted(self._channels)]
 
-    async def add(self, name: str, url: str, by: str) -> tuple[ChannelRecord, str]:
+    async def add(
+        self, name: str, url: str, by: str, caller: Caller = CONTROLLER
+    ) -> tuple[ChannelRecord, str]:
         """Make a channel; its secret is "" unless it is a webhook, and is never shown again.
 
         Raises InvalidChannel and StoreFailed.
@@ -82,17 +85,18 @@ class Channels:
             self._clock.wall(),
             by,
         )
-        if not await self._store.add_channel(record):
+        if not await self._store.add_channel(record, caller):
             raise InvalidChannel(
                 f"there is a channel {name!r} already; remove it first, or choose another name"
             )
         self._channels[name] = record
         return record, secret
 
-    async def remove(self, name: str) -> None:
+    async def remove(self, name: str, caller: Caller = CONTROLLER) -> None:
         """Forget a channel and what waits for it. Raises UnknownChannel and StoreFailed."""
         known = self._channels.pop(name, None)
-        if not await self._store.remove_channel(name) and known is None:
+        removed = await self._store.remove_channel(name, self._clock.wall(), caller)
+        if not removed and known is None:
             raise UnknownChannel(name)
 
     async def deliver(self, name: str, message: MessageRecord) -> None:

@@ -21,6 +21,7 @@ from seawall.core.alert import FLAPS
 from seawall.core.alert_rules import MEANINGS, AlertKind
 from seawall.engine.alert_records import AlertRecord, ChannelRecord, DeliveryRecord, SilenceRecord
 from seawall.engine.alert_settings import AlertSettings
+from seawall.engine.audit import Action, Entry
 
 router = APIRouter(prefix="/api/v1", tags=["alerts"])
 
@@ -81,7 +82,7 @@ async def acknowledge_alert(
     """Say that you take care of it: it isn't escalated."""
     body = await read_json(request, AcknowledgeBody, empty=b"{}")
     record = await _find(services, alert_id)
-    if not await services.alerts.keeper.acknowledge(alert_id, principal.name, body.reason):
+    if not await services.alerts.keeper.acknowledge(alert_id, principal.name, body.reason, principal.caller):
         raise Problem(409, ProblemCode.CONFLICT, f"the alert {record.alert_id} is over already")
     return document(alert_document(await _find(services, alert_id)))
 
@@ -112,14 +113,14 @@ async def add_silence(principal: Operator, services: TheServices, request: Reque
         body.reason,
         principal.name,
     )
-    await services.alerts.keeper.silence(record)
+    await services.alerts.keeper.silence(record, principal.caller)
     return document(record, 201)
 
 
 @router.delete("/alert-silences/{silence_id}")
-async def end_silence(_: Operator, services: TheServices, silence_id: str) -> Response:
+async def end_silence(principal: Operator, services: TheServices, silence_id: str) -> Response:
     """End a silence before its time."""
-    if not await services.alerts.keeper.end_silence(silence_id):
+    if not await services.alerts.keeper.end_silence(silence_id, principal.caller):
         raise Problem(
             404, ProblemCode.NOT_FOUND, "there is no such silence; `seawall alert rules` shows them"
         )
@@ -137,17 +138,19 @@ async def add_channel(principal: Admin, services: TheServices, request: Request)
     """Add a channel. Of a webhook this answer is the only one that holds the secret by which it is signed."""
     body = await read_json(request, ChannelBody)
     try:
-        channel, secret = await services.alerts.channels.add(body.name, body.url, principal.name)
+        channel, secret = await services.alerts.channels.add(
+            body.name, body.url, principal.name, principal.caller
+        )
     except InvalidChannel as error:
         raise Problem(422, ProblemCode.INVALID_REQUEST, str(error)) from None
     return document({**_channel_document(channel), "secret": secret}, 201)
 
 
 @router.delete("/alert-channels/{name}")
-async def remove_channel(_: Admin, services: TheServices, name: str) -> Response:
+async def remove_channel(principal: Admin, services: TheServices, name: str) -> Response:
     """Remove a channel, and what waits for it."""
     try:
-        await services.alerts.channels.remove(name)
+        await services.alerts.channels.remove(name, principal.caller)
     except UnknownChannel:
         raise _unknown_channel(name) from None
     return Response(status_code=204)
@@ -157,6 +160,9 @@ async def remove_channel(_: Admin, services: TheServices, name: str) -> Response
 async def test_channel(principal: Operator, services: TheServices, name: str) -> Response:
     """Send a test message to a channel, now and once; `error` says why it didn't get through, or is empty."""
     channels = services.alerts.channels
+    if name not in channels.names():
+        raise _unknown_channel(name)
+    await services.store.record(Entry(services.clock.wall(), principal.caller, Action.CHANNEL_TESTED, name))
     error = ""
     try:
         await channels.deliver(name, channels.test_message(principal.name))

@@ -22,6 +22,7 @@ from seawall.controller.api import (
     events,
     operations,
     policies,
+    remediation,
     streams,
     tokens,
     users,
@@ -59,6 +60,7 @@ def create_api(services: Services, *, metrics_open: bool, more_routes: Sequence[
     nouns = (
         agents,
         alerts,
+        remediation,
         commands,
         circuits,
         policies,

@@ -17,6 +17,7 @@ from seawall.controller.analyst import Analyst
 from seawall.controller.auth import Access
 from seawall.controller.door_log import DoorLog
 from seawall.controller.policy_file import PolicyFile
+from seawall.controller.remediation import RemediationDesk
 from seawall.controller.retry_figures import RetryFigures
 from seawall.controller.sign_ins import SignIns
 from seawall.controller.streams import Streams
@@ -98,6 +99,7 @@ class Services:
     revoke_agent: Callable[[str, Caller], Awaitable[bool]]
     policies: PolicyFile
     alerts: AlertDesk
+    remediation: RemediationDesk
     transitions: Callable[[str], Awaitable[list[TransitionRecord]]]
     gate: RetryGate
     retries: RetryFigures

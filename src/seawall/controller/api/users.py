@@ -49,34 +49,35 @@ async def list_users(_: Admin, services: TheServices) -> Response:
 
 
 @router.post("", openapi_extra=body_schema(UserBody))
-async def add_user(_: Admin, services: TheServices, request: Request) -> Response:
+async def add_user(principal: Admin, services: TheServices, request: Request) -> Response:
     """Make a user."""
     body = await read_json(request, UserBody)
-    return document(_document(await services.users.add(body.name, Secret(body.password), body.role)), 201)
+    user = await services.users.add(body.name, Secret(body.password), body.role, principal.caller)
+    return document(_document(user), 201)
 
 
 @router.delete("/{name}")
-async def remove_user(_: Admin, services: TheServices, name: str) -> Response:
+async def remove_user(principal: Admin, services: TheServices, name: str) -> Response:
     """Remove a user; its sign-ins end at once."""
-    if not await services.users.remove(name):
+    if not await services.users.remove(name, principal.caller):
         raise _unknown(name)
     return Response(status_code=204)
 
 
 @router.put("/{name}/password", openapi_extra=body_schema(PasswordBody))
-async def give_password(_: Admin, services: TheServices, name: str, request: Request) -> Response:
+async def give_password(principal: Admin, services: TheServices, name: str, request: Request) -> Response:
     """Give a user another password; its sign-ins end at once."""
     body = await read_json(request, PasswordBody)
-    if not await services.users.give_password(name, Secret(body.password)):
+    if not await services.users.give_password(name, Secret(body.password), principal.caller):
         raise _unknown(name)
     return await _shown(services, name)
 
 
 @router.put("/{name}/role", openapi_extra=body_schema(RoleBody))
-async def give_role(_: Admin, services: TheServices, name: str, request: Request) -> Response:
+async def give_role(principal: Admin, services: TheServices, name: str, request: Request) -> Response:
     """Give a user another role; its sign-ins end at once."""
     body = await read_json(request, RoleBody)
-    if not await services.users.give_role(name, body.role):
+    if not await services.users.give_role(name, body.role, principal.caller):
         raise _unknown(name)
     return await _shown(services, name)
 

@@ -176,10 +176,10 @@ class CommandPage:
                 self._page.soon()
 
     async def _cancel_it(self) -> None:
-        commands, name = self._page.services.commands, self._page.principal.name
+        commands, who = self._page.services.commands, self._page.principal
 
         async def work() -> None:
-            await commands.cancel(self._record.command_id, name)
+            await commands.cancel(self._record.command_id, who.name, who.caller)
 
         await self._page.act(work, Role.OPERATOR, "cancelling a command")
 
@@ -195,10 +195,10 @@ class CommandPage:
 
     def _resolve_as(self, state: CommandState) -> Act:
         async def resolve(reason: str) -> None:
-            commands, name = self._page.services.commands, self._page.principal.name
+            commands, who = self._page.services.commands, self._page.principal
 
             async def work() -> None:
-                await commands.resolve(self._record.command_id, state, name, reason)
+                await commands.resolve(self._record.command_id, state, who.name, reason, who.caller)
 
             await self._page.act(work, Role.OPERATOR, "resolving a command")
 

@@ -19,6 +19,7 @@ from seawall.controller.ui.forms import HOME, SET_UP, SIGN_IN, SIGN_OUT, STATIC,
 from seawall.controller.ui.headers import add_headers
 from seawall.controller.ui.visits import Arrival, House
 from seawall.controller.users import SetUpRefused, UnfitName
+from seawall.engine.audit import Action
 from seawall.engine.store import StoreFailed, UserNameTaken
 from seawall.wire.secret import Secret
 
@@ -159,9 +160,13 @@ class Door:
         try:
             _check_same(given)
             user = await self._services.users.set_up(
-                Secret(given.get("code", "")), name, Secret(given.get("password", ""))
+                Secret(given.get("code", "")), name, Secret(given.get("password", "")), _address(request)
             )
         except (SetUpRefused, UnfitName, UnfitPassword, UserNameTaken) as error:
+            if isinstance(error, SetUpRefused):
+                self._services.door.refused(
+                    Action.SIGN_IN_REFUSED, _address(request), "a set-up code was refused"
+                )
             if await self._services.users.needs_set_up():
                 return set_up_page(name, str(error), 422)
             return sign_in_page(HOME, problem=str(error), status=409)

@@ -162,7 +162,9 @@ class Page:
         given: list[CommandRecord] = []
 
         async def work() -> None:
-            request = CommandRequest(operation, agent, arguments, requested_by=self.principal.name)
+            request = CommandRequest(
+                operation, agent, arguments, requested_by=self.principal.name, caller=self.principal.caller
+            )
             record = await self.services.commands.accept(request)
             if record.state is CommandState.REJECTED:
                 raise Problem(503, ProblemCode.BUSY, record.error or "nothing was sent; try again later")
@@ -190,6 +192,10 @@ class Page:
         self._wait -= 1
         if self._wait <= 0:
             await self._refresh()
+
+    async def lives(self, *, used: bool) -> bool:
+        """Whether its user is still signed in; `used`: by something that it does."""
+        return await self._lives(used=used)
 
     async def _lives(self, *, used: bool) -> bool:
         try:

@@ -14,6 +14,7 @@ from seawall.controller.ui.elements import Button, Tag, box, heading, link
 from seawall.controller.ui.frame import Page, say_missing
 from seawall.controller.ui.history import HostHistory
 from seawall.controller.ui.outputs import Outputs
+from seawall.controller.ui.terminal import Terminals
 from seawall.core.circuit import CircuitState
 from seawall.core.command import Domain
 from seawall.engine.records import AgentRecord
@@ -53,7 +54,7 @@ class HostPage:
         with box("wide"):
             with box("stack"):
                 outputs = self._outputs = Outputs(page, agent)
-                self._containers = Containers(page, agent, outputs)
+                self._containers = Containers(page, agent, outputs, Terminals(page, agent))
                 self._history = HostHistory(page, agent)
                 with box("card", "section", aria_label="Recent commands"):
                     with box("headline"):

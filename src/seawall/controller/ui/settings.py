@@ -104,7 +104,9 @@ class SettingsPage:
 
         async def work() -> None:
             name, role = self._name.value.strip().lower(), Role(self._role.value)
-            user: UserRecord = await services.users.add(name, Secret(self._password.value), role)
+            user: UserRecord = await services.users.add(
+                name, Secret(self._password.value), role, self._page.principal.caller
+            )
             self._name.put("")
             self._password.put("")
             self._page.say(f"{user.name} may sign in now")
@@ -113,7 +115,12 @@ class SettingsPage:
 
     async def _remove_user(self, name: str) -> None:
         users = self._page.services.users
-        remove = partial(self._page.act, partial(users.remove, name), Role.ADMIN, "removing a user")
+        remove = partial(
+            self._page.act,
+            partial(users.remove, name, self._page.principal.caller),
+            Role.ADMIN,
+            "removing a user",
+        )
         self._question.ask("Remove a user", f"{name} is signed out everywhere, at once.", "Remove", remove)
 
     async def _make_token(self) -> None:
@@ -121,7 +128,9 @@ class SettingsPage:
 
         async def work() -> None:
             name = words.plain(self._token_name.value.strip())[:64] or "unnamed"
-            secret, _ = await access.create(name, Role(self._token_role.value))
+            secret, _ = await access.create(
+                name, Role(self._token_role.value), caller=self._page.principal.caller
+            )
             self._token_name.put("")
             self._secret.show(secret.reveal())
             self._shown_token.reveal(True)
@@ -134,18 +143,23 @@ class SettingsPage:
 
     async def _revoke_token(self, token_id: str) -> None:
         access = self._page.services.access
-        revoke = partial(self._page.act, partial(access.revoke, token_id), Role.ADMIN, "revoking a token")
+        revoke = partial(
+            self._page.act,
+            partial(access.revoke, token_id, self._page.principal.caller),
+            Role.ADMIN,
+            "revoking a token",
+        )
         self._question.ask("Revoke a token", "Whatever uses it is turned away, at once.", "Revoke", revoke)
 
     async def _change_password(self) -> None:
-        services, name = self._page.services, self._page.principal.name
+        services, who = self._page.services, self._page.principal
 
         async def work() -> None:
             try:
-                await services.sign_ins.prove(name, Secret(self._old.value), "")
+                await services.sign_ins.prove(who.name, Secret(self._old.value), who.source)
             except (WrongPassword, TooManyGuesses) as error:
                 raise Problem(403, ProblemCode.FORBIDDEN, str(error)) from error
-            await services.users.give_password(name, Secret(self._new.value))
+            await services.users.give_password(who.name, Secret(self._new.value), who.caller)
             self._old.put("")
             self._new.put("")
 
