@@ -50,10 +50,10 @@ class OpenAlerts:
         )
 
     async def _acknowledge(self, alert_id: str, reason: str) -> None:
-        keeper, name = self._page.services.alerts.keeper, self._page.principal.name
+        keeper, who = self._page.services.alerts.keeper, self._page.principal
 
         async def work() -> None:
-            if not await keeper.acknowledge(alert_id, name, reason[:500]):
+            if not await keeper.acknowledge(alert_id, who.name, reason[:500], who.caller):
                 raise Problem(409, ProblemCode.CONFLICT, "the alert is over already")
 
         await self._page.act(work, Role.OPERATOR, "acknowledging an alert")

@@ -130,13 +130,13 @@ class AlertsPage:
         )
 
     async def _silence(self, kinds: list[str], hosts: list[str], seconds: float, reason: str) -> None:
-        services, name = self._page.services, self._page.principal.name
+        services, who = self._page.services, self._page.principal
 
         async def work() -> None:
             clock = services.clock
             until = clock.wall() + timedelta(seconds=seconds)
-            record = SilenceRecord(clock.new_id(), until, kinds, hosts, reason[:500], name)
-            await services.alerts.keeper.silence(record)
+            record = SilenceRecord(clock.new_id(), until, kinds, hosts, reason[:500], who.name)
+            await services.alerts.keeper.silence(record, who.caller)
 
         await self._page.act(work, Role.OPERATOR, "keeping alerts quiet")
 
@@ -172,8 +172,9 @@ class _Silences:
         return _Item("End", end)
 
     async def _end(self, silence_id: str) -> None:
-        keeper = self._page.services.alerts.keeper
-        await self._page.act(partial(keeper.end_silence, silence_id), Role.OPERATOR, "ending a silence")
+        keeper, caller = self._page.services.alerts.keeper, self._page.principal.caller
+        end = partial(keeper.end_silence, silence_id, caller)
+        await self._page.act(end, Role.OPERATOR, "ending a silence")
 
 
 class _Channels:
