@@ -194,6 +194,8 @@ def test_an_alert_opens_is_acknowledged_and_recovers_while_somebody_looks(stage:
     over = region(page, "Alerts that are over").get_by_role("row", name=re.compile("circuit.*alerting"))
     expect(over).to_contain_text("ada: I look at its disk")
     expect(opened).to_be_hidden()
+    entries = stage.api("GET", "/api/v1/audit?actor=user:ada&action=alert_acknowledged").json()
+    assert [entry["detail"]["reason"] for entry in entries] == ["I look at its disk"]
 
 
 def test_alerts_are_kept_quiet_for_a_while_and_a_channel_is_tried(stage: Stage, page: Page) -> None:
@@ -211,6 +213,8 @@ def test_alerts_are_kept_quiet_for_a_while_and_a_channel_is_tried(stage: Stage, 
     expect(silences).to_contain_text("a new switch, by ada")
     silences.get_by_role("button", name="End").click()
     expect(silences).to_contain_text("Nothing is kept quiet.")
+    asked = "/api/v1/audit?actor=user:ada&action=silence_added&action=silence_ended"
+    assert len(stage.api("GET", asked).json()) == 2
     region(page, "Channels").get_by_role("button", name="Test").click()
     expect(page.get_by_text("The test of ops didn't get through")).to_be_visible()
 

@@ -173,9 +173,8 @@ class _Silences:
 
     async def _end(self, silence_id: str) -> None:
         keeper, caller = self._page.services.alerts.keeper, self._page.principal.caller
-        await self._page.act(
-            partial(keeper.end_silence, silence_id, caller), Role.OPERATOR, "ending a silence"
-        )
+        end = partial(keeper.end_silence, silence_id, caller)
+        await self._page.act(end, Role.OPERATOR, "ending a silence")
 
 
 class _Channels:
@@ -200,11 +199,11 @@ class _Channels:
         return _Item("Test", partial(self._test, name) if self._page.may(Role.ADMIN) else None)
 
     async def _test(self, name: str) -> None:
-        channels, who = self._page.services.alerts.channels, self._page.principal
+        channels, by = self._page.services.alerts.channels, self._page.principal.name
 
         async def work() -> None:
             try:
-                await channels.test(name, who.name, who.caller)
+                await channels.deliver(name, channels.test_message(by))
             except DeliveryFailed as failed:
                 self._page.say(f"The test of {name} didn't get through: {failed}", bad=True)
             else:
