@@ -13,6 +13,7 @@ from seawall.controller.auth import Role
 from seawall.core.command import Attempt, Command, Outcome
 from seawall.core.events import MassFailureChanged
 from seawall.engine.audit import Action
+from seawall.engine.remediation_records import StopRecord
 from seawall.engine.remediation_settings import REMEDIATION_FILE
 from seawall.engine.store import Store
 from seawall.testing.clock import FakeClock
@@ -225,6 +226,22 @@ async def test_a_decision_whose_command_was_not_asked_for_yet_is_done_once_after
         (command,) = await commands(plane)
         (decision,) = await history(plane)
         assert decision["command_id"] == command["command_id"]
+
+
+async def test_a_decision_of_an_earlier_run_is_not_done_if_it_would_not_be_right_any_more(
+    tmp_path: Path,
+) -> None:
+    async with remedied(tmp_path) as plane:
+        plane.services.remediation.remediation._accept = DiesBeforeTheCommand()
+        await let_pass(plane, 20)
+        await plane.services.store.stop_remediation(StopRecord("new disks", "ada", plane.clock.wall()))
+        clock = plane.clock
+    async with remedied(tmp_path, clock=clock) as plane:
+        await let_pass(plane, 30)
+        assert await commands(plane) == []
+        (decision,) = await history(plane)
+        outcome = "nothing was sent: remediation is stopped by ada (new disks)"
+        assert (decision["helped"], decision["outcome"]) == (False, outcome)
 
 
 async def test_a_command_that_was_accepted_before_that_was_noted_is_the_same_one_after_a_restart(
