@@ -114,8 +114,12 @@ async def test_a_rule_acts_by_an_ordinary_command_that_says_why_and_says_that_it
 
 async def test_without_a_mode_a_rule_only_says_what_it_would_do(tmp_path: Path) -> None:
     async with remedied(tmp_path, RESTART.replace('"act"', '"dry-run"')) as plane:
-        await let_pass(plane, 400)
+        await let_pass(plane, 300)
         assert await decisions(plane) == [("dry_run", "")] * 3 + [("gave_up", "")]
+        clock = plane.clock
+    async with remedied(tmp_path, RESTART.replace('"act"', '"dry-run"'), clock=clock) as plane:
+        await let_pass(plane, 20)
+        assert len(await decisions(plane)) == 4
         assert await commands(plane) == []
         assert [each["kind"] for each in (await plane.get("/api/v1/alerts")).json()] == ["disk_low"]
 
@@ -129,6 +133,9 @@ async def test_what_does_not_help_is_tried_a_few_times_and_is_an_alert_then(tmp_
         alerts = (await plane.get("/api/v1/alerts")).json()
         assert [each["kind"] for each in alerts] == ["remediation_gave_up", "disk_low"]
         assert "the rule restart-web gave up: container_restart was tried 3 times" in alerts[0]["text"]
+        (tmp_path / REMEDIATION_FILE).unlink()
+        await let_pass(plane, 10)
+        assert (await plane.get("/api/v1/remediation")).json()["rules"] == []
         fill(plane, 0.5)
         await let_pass(plane, 60)
         assert (await plane.get("/api/v1/alerts")).json() == []
