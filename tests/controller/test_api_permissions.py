@@ -82,6 +82,11 @@ async def a_silence(plane: ApiPlane) -> tuple[str, object]:
     return f"/api/v1/alert-silences/{made.json()['silence_id']}", None
 
 
+async def a_stop(plane: ApiPlane) -> tuple[str, object]:
+    await plane.post("/api/v1/remediation/stop", {"reason": "new rack"})
+    return "/api/v1/remediation/resume", {}
+
+
 def of_channel(suffix: str = "") -> Sample:
     async def sample(plane: ApiPlane) -> tuple[str, object]:
         name = f"channel-{len(plane.controller.alerts.channels.names())}"
@@ -128,6 +133,10 @@ SAMPLES: dict[tuple[str, str], Sample] = {
     ),
     ("DELETE", "/api/v1/alert-channels/{name}"): of_channel(),
     ("POST", "/api/v1/alert-channels/{name}/test"): of_channel("/test"),
+    ("GET", "/api/v1/remediation"): fixed("/api/v1/remediation"),
+    ("GET", "/api/v1/remediation/history"): fixed("/api/v1/remediation/history"),
+    ("POST", "/api/v1/remediation/stop"): fixed("/api/v1/remediation/stop", {"reason": "new rack"}),
+    ("POST", "/api/v1/remediation/resume"): a_stop,
     ("POST", "/api/v1/commands"): fixed("/api/v1/commands", PING),
     ("GET", "/api/v1/commands"): fixed("/api/v1/commands"),
     ("GET", "/api/v1/commands/{command_id}"): of_command(),

@@ -13,6 +13,7 @@ from seawall.controller.auth import Role
 from seawall.core.command import Attempt, Command, Outcome
 from seawall.core.events import MassFailureChanged
 from seawall.engine.audit import Action
+from seawall.engine.remediation_records import StopRecord
 from seawall.engine.remediation_settings import REMEDIATION_FILE
 from seawall.engine.store import Store
 from seawall.testing.clock import FakeClock
@@ -113,8 +114,12 @@ async def test_a_rule_acts_by_an_ordinary_command_that_says_why_and_says_that_it
 
 async def test_without_a_mode_a_rule_only_says_what_it_would_do(tmp_path: Path) -> None:
     async with remedied(tmp_path, RESTART.replace('"act"', '"dry-run"')) as plane:
-        await let_pass(plane, 400)
+        await let_pass(plane, 300)
         assert await decisions(plane) == [("dry_run", "")] * 3 + [("gave_up", "")]
+        clock = plane.clock
+    async with remedied(tmp_path, RESTART.replace('"act"', '"dry-run"'), clock=clock) as plane:
+        await let_pass(plane, 20)
+        assert len(await decisions(plane)) == 4
         assert await commands(plane) == []
         assert [each["kind"] for each in (await plane.get("/api/v1/alerts")).json()] == ["disk_low"]
 
@@ -128,6 +133,9 @@ async def test_what_does_not_help_is_tried_a_few_times_and_is_an_alert_then(tmp_
         alerts = (await plane.get("/api/v1/alerts")).json()
         assert [each["kind"] for each in alerts] == ["remediation_gave_up", "disk_low"]
         assert "the rule restart-web gave up: container_restart was tried 3 times" in alerts[0]["text"]
+        (tmp_path / REMEDIATION_FILE).unlink()
+        await let_pass(plane, 10)
+        assert (await plane.get("/api/v1/remediation")).json()["rules"] == []
         fill(plane, 0.5)
         await let_pass(plane, 60)
         assert (await plane.get("/api/v1/alerts")).json() == []
@@ -225,6 +233,22 @@ async def test_a_decision_whose_command_was_not_asked_for_yet_is_done_once_after
         (command,) = await commands(plane)
         (decision,) = await history(plane)
         assert decision["command_id"] == command["command_id"]
+
+
+async def test_a_decision_of_an_earlier_run_is_not_done_if_it_would_not_be_right_any_more(
+    tmp_path: Path,
+) -> None:
+    async with remedied(tmp_path) as plane:
+        plane.services.remediation.remediation._accept = DiesBeforeTheCommand()
+        await let_pass(plane, 20)
+        await plane.services.store.stop_remediation(StopRecord("new disks", "ada", plane.clock.wall()))
+        clock = plane.clock
+    async with remedied(tmp_path, clock=clock) as plane:
+        await let_pass(plane, 30)
+        assert await commands(plane) == []
+        (decision,) = await history(plane)
+        outcome = "nothing was sent: remediation is stopped by ada (new disks)"
+        assert (decision["helped"], decision["outcome"]) == (False, outcome)
 
 
 async def test_a_command_that_was_accepted_before_that_was_noted_is_the_same_one_after_a_restart(

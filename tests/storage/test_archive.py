@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from seawall.storage.archive import BackupError
+from seawall.storage.archive import FORMAT, LARGEST_SMALL_BYTES, BackupError
 from seawall.storage.restore import restore_backup, verify_backup
 from tests.storage.backups import Members, members_of, sealed
 
@@ -78,7 +78,9 @@ def test_neither_a_pipe_nor_a_directory_nor_nothing_is_waited_for(tmp_path: Path
 
 
 def test_a_newer_form_of_backup_names_the_version_that_made_it(whole: bytes, tmp_path: Path) -> None:
-    (tmp_path / "b.tar").write_bytes(sealed(members_of(whole), format=2, seawall="9.8.7", contents=["new"]))
+    (tmp_path / "b.tar").write_bytes(
+        sealed(members_of(whole), format=FORMAT + 1, seawall="9.8.7", contents=["new"])
+    )
     assert "9.8.7" in refused(tmp_path / "b.tar", tmp_path / "restored")
 
 
@@ -109,7 +111,7 @@ def add_absolute(members: Members) -> None:
 
 
 def bloat_token(members: Members) -> None:
-    members["admin.token"] = b"x" * (64 * 1024 + 1)
+    members["admin.token"] = b"x" * (LARGEST_SMALL_BYTES + 1)
 
 
 def swap_key(members: Members) -> None:

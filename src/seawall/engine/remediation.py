@@ -16,7 +16,7 @@ from seawall.core.alert import Alert, Sign
 from seawall.core.alert_rules import AlertKind
 from seawall.core.command import CommandState
 from seawall.core.events import RemedyDecided
-from seawall.core.remediation import Remedy, Ruling, Try, Verdict, World, judge, rule_on
+from seawall.core.remediation import Refusal, Remedy, Ruling, Try, Verdict, World, judge, rule_on
 from seawall.engine.alerts import AlertKeeper
 from seawall.engine.audit import CONTROLLER, Caller
 from seawall.engine.commands import CommandRequest, InvalidRequest, UnknownAgent, UnknownOperation
@@ -86,7 +86,8 @@ class Remediation:
         async with self._turning:
             ended = await self._store.resume_remediation(self._clock.wall(), caller)
             self.stopped = None
-            self._said.clear()
+            for said in self._said.values():
+                said -= {saying for saying in said if saying[1] == Refusal.STOPPED.value}
             return ended
 
     async def run(self) -> None:
@@ -95,7 +96,7 @@ class Remediation:
         await self._take_up()
         while True:
             self._stirred.clear()
-            if not self.settings.remedies and not self._unjudged:
+            if not (self.settings.remedies or self._unjudged or self._given_up):
                 await self._stirred.wait()
             try:
                 await self.turn()
@@ -339,5 +340,8 @@ class Remediation:
                 if acted and record.judged_at is None:
                     tried.over = False
                     self._unjudged[record.remediation_id] = record, tried
-            elif record.decision == Verdict.GAVE_UP.value:
+            elif record.decision == Verdict.GAVE_UP.value and any(
+                each.acted and (each.remedy, each.alert_id) == (record.rule, record.alert_id)
+                for each in self._tries.get(record.agent_id, ())
+            ):
                 self._give_up(record)

@@ -198,7 +198,7 @@ WITHOUT_SUCCESS = tuple(
 command_had_no_success = or_(
     *(commands.c.state == literal_column(f"'{state.value}'") for state in WITHOUT_SUCCESS)
 )
-# In the order of the lists, and with what these ask for. A command that succeeds is never in it: it costs that nothing.
+# In the order of the lists, and with what these ask for. A command that succeeds is never in it: it only pays the look.
 Index(
     "ix_commands_without_success",
     commands.c.sequence,
