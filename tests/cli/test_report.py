@@ -66,7 +66,7 @@ def test_what_failed_is_reported_in_every_form(
         monkeypatch.setenv("SEAWALL_TOKEN", stage.running.admin_token_file.read_text().strip())
         told = seawall("report", "--since", "1h")
         assert told.code == 0, told.both
-        assert "1 commands, 1 failed attempts and refusals" in told.out
+        assert "commands: 1, failed attempts and refusals: 1" in told.out
         assert "docker_error  shaky  image_list" in told.out
         assert seawall("report", "--json").json["commands"] == 1  # type: ignore[index]  # a dictionary
         assert seawall("report", "--csv", "errors").out.count("docker_error,shaky,") == 1

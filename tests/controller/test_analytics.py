@@ -94,6 +94,37 @@ async def test_of_more_commands_than_are_looked_at_the_newest_count_and_it_says_
     assert back == pytest.approx(120.0, abs=1.0)
 
 
+class SlowStore:
+    """A past without anything in it, which takes its time to say so."""
+
+    def __init__(self, plane: ApiPlane) -> None:
+        self._clock = plane.clock
+
+    async def past_commands(self, **_: object) -> list[object]:
+        await self._clock.advance(2.0)
+        return []
+
+    async def past_transitions(self, *_: object, **__: object) -> list[object]:
+        return []
+
+    absences = past_transitions
+
+
+async def test_what_takes_long_is_made_the_more_rarely_but_a_new_question_is_answered(
+    plane: ApiPlane,
+) -> None:
+    services = plane.services
+    analyst = Analyst(SlowStore(plane), services.fleet, services.guards, services.clock)
+    first = await analyst.look(3_600.0)
+    await plane.clock.advance(17.0)
+    assert await analyst.look(3_600.0) is first
+    assert await analyst.look(7_200.0) is not first
+    await plane.clock.advance(17.0)
+    assert await analyst.look(3_600.0) is first
+    await plane.clock.advance(2.0)
+    assert await analyst.look(3_600.0) is not first
+
+
 async def test_a_circuit_that_is_held_open_by_hand_is_no_outage(plane: ApiPlane) -> None:
     plane.attach()
     body = {"reason": "the disk is being replaced"}
@@ -103,6 +134,11 @@ async def test_a_circuit_that_is_held_open_by_hand_is_no_outage(plane: ApiPlane)
     await plane.clock.advance(10.0)
     figures = (await plane.get("/api/v1/analytics")).json()["hosts"]
     assert [(host["availability"], host["outages"]) for host in figures] == [(1.0, 0), (1.0, 0)]
+    # Nor is it one in a time that knows nothing of its opening.
+    await plane.clock.advance(100.0)
+    since = plane.clock.wall().timestamp() - 61.0
+    figures = (await plane.get(f"/api/v1/analytics?since={since}")).json()["hosts"]
+    assert [host["availability"] for host in figures] == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("ago", [10.0, 400 * 86_400.0])

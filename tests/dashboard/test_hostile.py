@@ -101,3 +101,39 @@ def test_what_a_host_answers_and_says_of_an_error_stays_text(stage: Stage, page:
     page.goto(f"{stage.running.api_url}/ui/hosts/%3Cscript%3Ecanary(1)%3C%2Fscript%3E")
     expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
     nothing_ran(page, seen)
+
+
+def test_what_people_and_hosts_leave_on_the_pages_of_alerts_audit_and_analytics_stays_text(
+    stage: Stage, page: Page
+) -> None:
+    texts = payloads(40)
+    for text in texts[:10]:
+        body = {"seconds": 60, "hosts": [text[:200]], "reason": text}
+        assert stage.api("POST", "/api/v1/alert-silences", body).status_code == 201
+    for text in texts[:10]:
+        assert stage.api("POST", "/api/v1/tokens", {"name": text[:60], "role": "viewer"}).status_code in (
+            201,
+            422,
+        )
+    docker = stage.add_host("sly")
+    failure = DockerFailure(CommandErrorCode.DOCKER_ERROR, Circumstance.DOCKER_UNREACHABLE, "".join(texts))
+    stage.do(partial(docker.fault, failure))
+    for _ in range(5):
+        stage.command("container_list", "sly", max_attempts=1)
+    for action, text in (("open", texts[0]), ("reset", texts[4])):
+        stage.api("POST", f"/api/v1/circuits/sly/docker/{action}", {"reason": text})
+    seen = watch(page)
+    sign_in(page, stage, "/ui/alerts")
+    expect(region(page, "Silences")).to_contain_text("<script>canary(0)</script>, by admin")
+    expect(region(page, "Open alerts")).to_contain_text("sly")
+    nothing_ran(page, seen)
+    page.goto(f"{stage.running.api_url}/ui/audit")
+    expect(region(page, "Entries")).to_contain_text("reason: <script>canary(0)</script>")
+    nothing_ran(page, seen)
+    page.goto(f"{stage.running.api_url}/ui/analytics")
+    expect(region(page, "Error patterns")).to_contain_text("sly")
+    nothing_ran(page, seen)
+    page.goto(f"{stage.running.api_url}/ui/hosts/sly")
+    expect(region(page, "Over time")).to_contain_text("docker_error 5")
+    expect(region(page, "How the circuits changed")).to_contain_text("<script>canary(0)</script>")
+    nothing_ran(page, seen)

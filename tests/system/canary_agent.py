@@ -38,6 +38,11 @@ class Tattler(FakeDocker):
             raise DockerFailure(CommandErrorCode.DOCKER_ERROR, Circumstance.DOCKER_REFUSED, text, 400)
         return await super().container_create(name=name, spec=spec, timeout_seconds=timeout_seconds)
 
+    async def exec_create(self, container: str, *, spec: Mapping[str, object], timeout_seconds: float) -> str:
+        if spec["Cmd"] == ["defect"]:
+            raise RuntimeError(f"this is another defect: {spec['Env']}")
+        return await super().exec_create(container, spec=spec, timeout_seconds=timeout_seconds)
+
     async def image_pull(
         self,
         reference: str,

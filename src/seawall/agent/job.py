@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from seawall.agent.admission import Slot
 from seawall.agent.answers import failed
+from seawall.agent.discretion import hold_secrets
 from seawall.agent.failure import DockerFailure
 from seawall.agent.intake import Order
 from seawall.agent.verification import Case
@@ -18,8 +19,7 @@ from seawall.core.command import Outcome
 from seawall.core.errors import Circumstance, CommandErrorCode, verdict
 from seawall.operations.operation import Lane, Operation
 from seawall.operations.registry import OPERATIONS
-from seawall.operations.secrets import hidden, secrets_of
-from seawall.telemetry.redaction import hold, texts_in
+from seawall.operations.secrets import hidden
 from seawall.wire.messages import Execute
 
 _LONGEST_SECONDS = 86_400.0
@@ -90,7 +90,9 @@ class Job:
         self.operation = message.operation
         self.arguments: Mapping[str, object] = message.arguments if order is None else order.arguments
         self.order = order
-        self._hold_secrets()
+        hold_secrets(
+            self, order.operation if order is not None else OPERATIONS.get(self.operation), self.arguments
+        )
         self.urgent = order is not None and order.operation.lane is Lane.CONTROL
         self.turn = order.operation.turn(order.arguments) if order is not None else None
         self.project = project_of(order.operation, order.arguments) if order is not None else None
@@ -103,13 +105,6 @@ class Job:
         self.slot: Slot | None = None
         self.timer: Timer | None = None
         self.task: asyncio.Task[None] | None = None
-
-    def _hold_secrets(self) -> None:
-        secret = secrets_of(
-            self.order.operation if self.order is not None else OPERATIONS.get(self.operation)
-        )
-        if secret:
-            hold(self, texts_in([value for name, value in self.arguments.items() if name in secret]))
 
     @property
     def about(self) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from seawall.agent.answers import bug
+from seawall.agent.discretion import hold_secrets
 from seawall.agent.docker import Docker, DockerFailure
 from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy, judge_operation
 from seawall.agent.operations.registry import STREAMERS
@@ -26,6 +27,7 @@ from seawall.clock import Clock, Timer
 from seawall.core.errors import CommandErrorCode
 from seawall.operations.operation import InvalidArguments, Operation, StreamKind, check_arguments
 from seawall.operations.registry import OPERATIONS
+from seawall.telemetry.redaction import redact_text
 from seawall.wire.messages import (
     CloseStream,
     FromAgent,
@@ -336,6 +338,7 @@ class Streams:
         except InvalidArguments as error:
             raise _Refused(CommandErrorCode.INVALID_ARGUMENT, str(error)) from error
         stream = _Stream(message, arguments, self, uploads=operation.stream is StreamKind.UPLOAD)
+        hold_secrets(stream, operation, arguments)
         self._streams[stream.stream_id] = stream
         stream.task = asyncio.create_task(
             self._work(stream, streamer), name=f"stream {message.operation} {message.stream_id}"
@@ -353,6 +356,7 @@ class Streams:
         except Exception as problem:  # a bug in one streamer costs its stream, not the agent
             _logger.exception("the stream %s failed unexpectedly", stream.operation)
             code, error = CommandErrorCode.AGENT_ERROR, bug(f"the stream {stream.operation}", problem).error
+        error = redact_text(error) if error is not None else None
         stream.end = StreamEnd(
             stream.stream_id, stream.out.end, code.value if code is not None else None, error, response
         )

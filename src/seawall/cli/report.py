@@ -13,10 +13,10 @@ from seawall.cli.exits import CliProblem, UsageProblem
 from seawall.cli.moments import moment
 from seawall.cli.output import print_json, print_table, say, tell
 from seawall.cli.report_page import report_page
-from seawall.cli.wording import duration
+from seawall.cli.wording import duration, took
 from seawall.engine.analytics import Analytics, HostFigures
 from seawall.engine.analytics_csv import CsvTable
-from seawall.engine.analytics_shown import HeatBy, heat_rows, share
+from seawall.engine.analytics_shown import HeatBy, counted, heat_rows, share
 
 _MOST = 20_000
 _WORST, _PATTERNS = 10, 20
@@ -61,7 +61,7 @@ def _write(file: Path, analytics: Analytics) -> None:
 
 
 def _tell(analytics: Analytics) -> None:
-    say(f"{analytics.commands:,} commands, {analytics.failures:,} failed attempts and refusals")
+    say(counted(analytics))
     if not analytics.complete:
         tell(
             f"only the newest commands were looked at; they go back to {analytics.read_back_to:%Y-%m-%d %H:%M} UTC"
@@ -92,7 +92,6 @@ def _tell(analytics: Analytics) -> None:
 
 
 def _row(host: HostFigures) -> tuple[str, ...]:
-    figures = (host.mtbf_seconds, host.mttr_seconds, host.p50_seconds, host.p95_seconds, host.p99_seconds)
     return (
         host.host,
         share(host.reliability),
@@ -100,5 +99,9 @@ def _row(host: HostFigures) -> tuple[str, ...]:
         f"{host.failed:,}",
         f"{host.commands:,}",
         str(host.outages),
-        *("-" if each is None else duration(each) for each in figures),
+        *("-" if each is None else duration(each) for each in (host.mtbf_seconds, host.mttr_seconds)),
+        *(
+            "-" if each is None else took(each)
+            for each in (host.p50_seconds, host.p95_seconds, host.p99_seconds)
+        ),
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from seawall.cli.wording import duration, safe
+from seawall.cli.wording import duration, safe, took
 from seawall.engine.analytics import Analytics, HostFigures
 from seawall.engine.analytics_shown import (
     HeatBy,
     HeatRow,
+    counted,
     heat_rows,
     line,
     notes,
@@ -56,8 +57,7 @@ def report_page(analytics: Analytics) -> str:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>Seawall report, {since} to {until} UTC</title><style>{_STYLE}</style></head><body><main>",
-        f"<header><h1>Seawall report</h1><p>{since} to {until} UTC: {analytics.commands:,} commands, ",
-        f"{analytics.failures:,} failed attempts and refusals, {len(analytics.hosts):,} hosts.</p>",
+        f"<header><h1>Seawall report</h1><p>{since} to {until} UTC; {counted(analytics)}</p>",
         *(f"<p>{_text(note)}</p>" for note in notes(analytics)),
         "</header>",
         _section("The worst ten", _hosts(analytics.hosts[:_WORST])),
@@ -119,8 +119,10 @@ def _cells(host: HostFigures) -> Iterable[str]:
     yield f"{host.failed:,}"
     yield f"{host.commands:,}"
     yield f"{host.outages:,}"
-    for each in (host.mtbf_seconds, host.mttr_seconds, host.p50_seconds, host.p95_seconds, host.p99_seconds):
-        yield "-" if each is None else duration(each)
+    for lasted in (host.mtbf_seconds, host.mttr_seconds):
+        yield "-" if lasted is None else duration(lasted)
+    for each in (host.p50_seconds, host.p95_seconds, host.p99_seconds):
+        yield "-" if each is None else took(each)
 
 
 def _text(text: str) -> str:

@@ -37,6 +37,11 @@ def duration(seconds: float) -> str:
     return _rounded(seconds)
 
 
+def took(seconds: float) -> str:
+    """How long something short took."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else duration(seconds)
+
+
 def ago(moment: datetime | None, now: datetime) -> str:
     """How long ago a moment was, or how far ahead it is."""
     if moment is None:

@@ -37,8 +37,8 @@ class HeatRow(NamedTuple):
 _MEANINGS = (
     "Availability is the share of the time in which none of a host's circuits was open of its own accord and no alert "
     "said that it was offline. Failed are commands that failed by the host's fault, and those of unknown outcome. "
-    "Reliability is the one times the share of commands that didn't fail. Durations are those of commands that "
-    "succeeded, from acceptance to end, within 2.5 %."
+    "Reliability is availability times the share of commands that didn't fail. Durations are those of commands that "
+    "succeeded, from acceptance to end, within 2.5 percent."
 )
 
 
@@ -92,6 +92,11 @@ def shade(count: int, most: int) -> int:
 def share(value: float) -> str:
     """A share in percent; what isn't all is never rounded up to it."""
     return f"{math.floor(value * 10_000) / 100:.2f} %"
+
+
+def counted(analytics: Analytics) -> str:
+    """How much was counted."""
+    return f"commands: {analytics.commands:,}, failed attempts and refusals: {analytics.failures:,}"
 
 
 def part_name(start: datetime, part_seconds: float) -> str:

@@ -173,9 +173,8 @@ class _Silences:
 
     async def _end(self, silence_id: str) -> None:
         keeper, caller = self._page.services.alerts.keeper, self._page.principal.caller
-        await self._page.act(
-            partial(keeper.end_silence, silence_id, caller), Role.OPERATOR, "ending a silence"
-        )
+        end = partial(keeper.end_silence, silence_id, caller)
+        await self._page.act(end, Role.OPERATOR, "ending a silence")
 
 
 class _Channels:

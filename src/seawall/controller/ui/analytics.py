@@ -13,7 +13,7 @@ from seawall.controller.ui.heat_map import HeatMap
 from seawall.controller.ui.history import TIMES, Charts, Figures
 from seawall.engine.analytics import Analytics, HostFigures
 from seawall.engine.analytics_csv import CsvTable
-from seawall.engine.analytics_shown import HeatBy, blocks, notes, share
+from seawall.engine.analytics_shown import HeatBy, blocks, counted, notes, share
 
 _WORST, _PAGE_SIZE = 10, 25
 _COLUMNS = (
@@ -97,10 +97,7 @@ class AnalyticsPage:
         if found is None:
             self._summary.show("counting ...")
             return
-        self._summary.show(
-            f"{found.commands:,} commands since {words.moment(found.begins_at)} UTC, "
-            f"{found.failures:,} failed attempts and refusals"
-        )
+        self._summary.show(f"since {words.moment(found.begins_at)} UTC; {counted(found)}")
         self._charts.fill(found)
         self._heat.fill(found, HeatBy(self._by.value))
         self._worst.fill([_cells(host)[:-1] for host in found.hosts[:_WORST]], "No host has joined yet.")

@@ -32,8 +32,9 @@ async def audit(request: Request, client: Client) -> None:
         if not page.may(Role.ADMIN):
             heading("Audit", 1)
             Tag("p", "Who did what is for admins to see.", "muted")
-            return
-        await AuditPage(page).begin(page)
+            await page.begin(_nothing)
+        else:
+            await AuditPage(page).begin(page)
 
 
 class AuditPage:
@@ -156,3 +157,7 @@ def _pretty(detail: str) -> str:
 
 def _value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+async def _nothing() -> None:
+    """There is nothing to keep up to date."""

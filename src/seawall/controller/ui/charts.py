@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from seawall.controller.ui.elements import Tag, box
+from seawall.controller.ui.stretches import Stretch
 from seawall.engine.analytics_shown import line, stacks
 
 _WIDTH, _HEIGHT = 600.0, 110.0
@@ -135,15 +136,6 @@ class StackChart(_Plot):
         )
         self._show_parts(parts)
         return max(sums, default=0)
-
-
-class Stretch(NamedTuple):
-    """A state that something was in for a while; begin and end are from 0 to 1."""
-
-    state: str
-    begin: float
-    end: float
-    said: str
 
 
 _HEIGHTS = {"closed": 0.16, "half_open": 0.5, "open": 1.0}

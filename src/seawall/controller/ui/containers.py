@@ -18,6 +18,7 @@ from seawall.controller.ui.elements import Button, Field, KeyedRows, Pager, Tag,
 from seawall.controller.ui.following import StreamEnded, follow
 from seawall.controller.ui.frame import Page
 from seawall.controller.ui.outputs import Outputs
+from seawall.controller.ui.terminal import Terminals
 from seawall.engine.records import AgentRecord
 from seawall.operations.containers import NAME_PATTERN
 from seawall.operations.operation import Role
@@ -47,10 +48,11 @@ class Container(Struct, frozen=True):
 class Containers:
     """A card with the list, which follows what happens on the host."""
 
-    def __init__(self, page: Page, agent: AgentRecord, outputs: Outputs) -> None:
+    def __init__(self, page: Page, agent: AgentRecord, outputs: Outputs, terminals: Terminals) -> None:
         self._page = page
         self._agent = agent
         self._outputs = outputs
+        self.terminals = terminals
         self._found: list[Container] | None = None
         self._trouble = ""
         with box("card", "section", aria_label="Containers"):
@@ -158,6 +160,7 @@ class _Row:
                     )
                     if may
                 }
+                self._terminal = Button("Terminal", self._enter, "act slim") if may else None
                 self._remove = Button("Remove", self._ask, "act slim danger") if may else None
 
     def show(self, container: Container) -> None:
@@ -179,10 +182,16 @@ class _Row:
             button.reveal(fitting[verb])
         if self._remove is not None:
             self._remove.reveal(not alive)
+        if self._terminal is not None:
+            self._terminal.reveal(alive and not paused and self._containers.terminals.permitted)
 
     async def _follow(self) -> None:
         if self._container is not None:
             await self._containers.follow(self._container)
+
+    async def _enter(self) -> None:
+        if self._container is not None:
+            await self._containers.terminals.open(self._container.handle, self._container.name)
 
     async def _act(self, verb: str) -> None:
         if self._container is not None:

@@ -193,6 +193,10 @@ class Page:
         if self._wait <= 0:
             await self._refresh()
 
+    async def lives(self, *, used: bool) -> bool:
+        """Whether its user is still signed in; `used`: by something that it does."""
+        return await self._lives(used=used)
+
     async def _lives(self, *, used: bool) -> bool:
         try:
             lives = await self._visit.lives(used=used)

@@ -87,4 +87,4 @@ def _said(found: Analytics, rows: int) -> str:
         return "Nothing failed in this time."
     length = part_length(found.part_seconds)
     more = f" {rows - _MOST_ROWS:,} more rows are in the CSV." if rows > _MOST_ROWS else ""
-    return f"Failed attempts and refusals in each {length}, UTC; the darker, the more.{more}"
+    return f"Failed attempts and refusals in each {length}, UTC; the stronger the colour, the more.{more}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from seawall.controller.ui import words
-from seawall.controller.ui.charts import LineChart, StackChart, StateStrip, Stretch, parts_of
+from seawall.controller.ui.charts import LineChart, StackChart, StateStrip, parts_of
 from seawall.controller.ui.elements import Choice, box, heading
 from seawall.controller.ui.frame import Page
+from seawall.controller.ui.stretches import stretches
 from seawall.core.circuit import CircuitState
 from seawall.core.command import Domain
 from seawall.engine.analytics import Analytics
@@ -125,31 +126,3 @@ class HostHistory:
                 if (time := times.get(state, 0.0)) > 0
             ]
             strip.fill(found, ", ".join(told) or "closed all the time")
-
-
-def stretches(
-    transitions: Sequence[TransitionRecord], state: str, begin: datetime, end: datetime
-) -> list[Stretch]:
-    """The states between two moments, from transitions, the newest first, and the state at the end."""
-    found: list[Stretch] = []
-    length = (end - begin).total_seconds()
-    until = end
-
-    def share(moment: datetime) -> float:
-        return (moment - begin).total_seconds() / length
-
-    def add(state: str, since: datetime, reason: str) -> None:
-        first = max(since, begin)
-        if until > first:
-            lasted = words.span((until - first).total_seconds())
-            said = f"{words.word(state)} from {words.moment(first)} UTC for {lasted}"
-            why = f": {words.plain(reason)}" if reason else ""
-            found.append(Stretch(state, share(first), share(until), said + why))
-
-    for each in transitions:
-        add(state, each.at, each.reason if state == each.target else "")
-        until, state = min(until, max(each.at, begin)), each.origin
-        if each.at <= begin:
-            return found[::-1]
-    add(state, begin, "")
-    return found[::-1]

@@ -6,7 +6,6 @@ from fastapi import Request
 from nicegui import Client, ui
 
 from seawall.controller.api.agents import health_of
-from seawall.controller.api.circuits import effective_state
 from seawall.controller.ui import words
 from seawall.controller.ui.circuit_list import CircuitList, Timeline
 from seawall.controller.ui.command_list import CommandTable
@@ -15,6 +14,7 @@ from seawall.controller.ui.elements import Button, Tag, box, heading, link
 from seawall.controller.ui.frame import Page, say_missing
 from seawall.controller.ui.history import HostHistory
 from seawall.controller.ui.outputs import Outputs
+from seawall.controller.ui.terminal import Terminals
 from seawall.core.circuit import CircuitState
 from seawall.core.command import Domain
 from seawall.engine.records import AgentRecord
@@ -54,7 +54,7 @@ class HostPage:
         with box("wide"):
             with box("stack"):
                 outputs = self._outputs = Outputs(page, agent)
-                self._containers = Containers(page, agent, outputs)
+                self._containers = Containers(page, agent, outputs, Terminals(page, agent))
                 self._history = HostHistory(page, agent)
                 with box("card", "section", aria_label="Recent commands"):
                     with box("headline"):
@@ -97,12 +97,12 @@ class HostPage:
         agent, services = self._agent, self._page.services
         self._show_health()
         self._circuits.fill([(agent, domain) for domain in Domain])
-        transitions, now = await services.transitions(agent.agent_id), services.clock.now()
+        transitions = await services.transitions(agent.agent_id)
         self._timeline.fill(transitions)
         guard = services.guards.get(agent.agent_id)
         states = dict.fromkeys(Domain, CircuitState.CLOSED)
         if guard is not None:
-            states |= {domain: effective_state(breaker, now) for domain, breaker in guard.breakers}
+            states |= {domain: breaker.state for domain, breaker in guard.breakers}
         self._history.show(transitions, states)
         self._commands.fill(await services.store.commands(agent_id=agent.agent_id, limit=_COMMANDS))
         self._containers.show()

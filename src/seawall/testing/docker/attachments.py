@@ -72,4 +72,8 @@ class FakeAttachments(FakeSystem):
 
     async def exec_resize(self, exec_id: str, *, columns: int, rows: int, timeout_seconds: float) -> None:
         """See `Attachments.exec_resize`."""
-        await self._look("exec_resize", lambda: self._process(exec_id), timeout_seconds)
+
+        def resize() -> None:
+            self._process(exec_id).size = columns, rows
+
+        await self._look("exec_resize", resize, timeout_seconds)

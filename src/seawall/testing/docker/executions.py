@@ -25,6 +25,8 @@ class FakeProcess:
     spec: dict[str, object]
     began: bool = False
     exit_code: int | None = None
+    size: tuple[int, int] | None = None
+    """Columns and rows of its terminal, as it was told last."""
 
     @property
     def command(self) -> list[str]:
