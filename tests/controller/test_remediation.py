@@ -36,8 +36,8 @@ alert = "disk_low"
 operation = "container_restart"
 arguments = { container = "web" }
 after_seconds = 10
-cool_down_seconds = 60
-helped_within_seconds = 120
+cool_down_seconds = 30
+helped_within_seconds = 60
 """
 HISTORY = "/api/v1/remediation/history"
 
@@ -114,7 +114,7 @@ async def test_a_rule_acts_by_an_ordinary_command_that_says_why_and_says_that_it
 
 async def test_without_a_mode_a_rule_only_says_what_it_would_do(tmp_path: Path) -> None:
     async with remedied(tmp_path, RESTART.replace('"act"', '"dry-run"')) as plane:
-        await let_pass(plane, 300)
+        await let_pass(plane, 150)
         assert await decisions(plane) == [("dry_run", "")] * 3 + [("gave_up", "")]
         clock = plane.clock
     async with remedied(tmp_path, RESTART.replace('"act"', '"dry-run"'), clock=clock) as plane:
@@ -126,7 +126,7 @@ async def test_without_a_mode_a_rule_only_says_what_it_would_do(tmp_path: Path) 
 
 async def test_what_does_not_help_is_tried_a_few_times_and_is_an_alert_then(tmp_path: Path) -> None:
     async with remedied(tmp_path) as plane:
-        await let_pass(plane, 400)
+        await let_pass(plane, 150)
         assert await decisions(plane) == [("acted", "")] * 3 + [("gave_up", "")]
         assert len(await commands(plane)) == 3
         assert [each["helped"] for each in await history(plane)] == [False, False, False, None]
@@ -172,25 +172,25 @@ async def test_nothing_is_done_in_a_mass_failure_or_a_silence_or_about_what_some
         keeper.observe(MassFailureChanged(plane.clock.now(), True, 9, 10))
         await let_pass(plane, 40)
         assert await decisions(plane) == [("refused", "mass_failure")]
-        await plane.post("/api/v1/alert-silences", {"seconds": 300})
+        await plane.post("/api/v1/alert-silences", {"seconds": 120})
         keeper.observe(MassFailureChanged(plane.clock.now(), False, 0, 10))
         await let_pass(plane, 100)
         assert await decisions(plane) == [("refused", "mass_failure"), ("refused", "silenced")]
         alert = (await plane.get("/api/v1/alerts")).json()[0]
         await plane.post(f"/api/v1/alerts/{alert['alert_id']}/acknowledge", {"reason": "I look"})
-        await let_pass(plane, 300)
+        await let_pass(plane, 50)
         assert [refusal for _, refusal in await decisions(plane)][2:] == ["acknowledged"]
         assert await commands(plane) == []
 
 
 async def test_a_host_is_worth_so_many_tries_whatever_the_rule(tmp_path: Path) -> None:
     more = RESTART + RESTART.partition("[")[1] + RESTART.partition("[")[2].replace("restart-web", "again")
-    async with remedied(tmp_path, "budget = 2\nbudget_seconds = 200\n" + more) as plane:
-        await let_pass(plane, 150)
+    async with remedied(tmp_path, "budget = 2\nbudget_seconds = 100\n" + more) as plane:
+        await let_pass(plane, 90)
         made = await decisions(plane)
         assert made[:2] == [("acted", "")] * 2
         assert set(made[2:]) == {("refused", "budget")}
-        await let_pass(plane, 100)
+        await let_pass(plane, 40)
         assert (await decisions(plane)).count(("acted", "")) == 4
 
 
@@ -212,7 +212,7 @@ async def test_a_prune_is_given_what_its_plan_finds_and_nothing_where_there_is_n
         assert (plan["requested_by"], plan["arguments"]["all"]) == ("remediation:restart-web", True)
         assert prune["arguments"]["images"] == [image["id"] for image in images]
         images.clear()
-        await let_pass(plane, 60)
+        await let_pass(plane, 40)
         assert len((await plane.get("/api/v1/commands?operation=image_prune")).json()) == 1
         last = (await history(plane))[-1]
         assert (last["helped"], last["outcome"]) == (False, "nothing was sent: there are no images to remove")
@@ -229,7 +229,7 @@ async def test_a_decision_whose_command_was_not_asked_for_yet_is_done_once_after
         assert [each["command_id"] for each in await history(plane)] == [""]
         clock = plane.clock
     async with remedied(tmp_path, clock=clock) as plane:
-        await let_pass(plane, 30)
+        await let_pass(plane, 10)
         (command,) = await commands(plane)
         (decision,) = await history(plane)
         assert decision["command_id"] == command["command_id"]
@@ -244,7 +244,7 @@ async def test_a_decision_of_an_earlier_run_is_not_done_if_it_would_not_be_right
         await plane.services.store.stop_remediation(StopRecord("new disks", "ada", plane.clock.wall()))
         clock = plane.clock
     async with remedied(tmp_path, clock=clock) as plane:
-        await let_pass(plane, 30)
+        await let_pass(plane, 10)
         assert await commands(plane) == []
         (decision,) = await history(plane)
         outcome = "nothing was sent: remediation is stopped by ada (new disks)"
@@ -263,7 +263,7 @@ async def test_a_command_that_was_accepted_before_that_was_noted_is_the_same_one
         store.note_remedy = note  # type: ignore[method-assign]
         clock = plane.clock
     async with remedied(tmp_path, clock=clock) as plane:
-        await let_pass(plane, 30)
+        await let_pass(plane, 10)
         (command,) = await commands(plane)
         (decision,) = await history(plane)
         assert decision["command_id"] == command["command_id"]

@@ -47,6 +47,18 @@ def test_the_budget_and_the_times_are_taken_over() -> None:
         (RULE.replace('{ container = "web" }', "7"), "line 4: rule.r.arguments must be a table"),
         (RULE + 'about = ["docker"]\n', "line 5: rule.r.about means nothing for disk_low"),
         (RULE.replace("disk_low", "command_failed"), "line 1: rule.r needs the operations whose failure"),
+        (
+            RULE.replace("disk_low", "command_failed") + 'about = ["container_restat"]\n',
+            "line 5: rule.r.about has what isn't known: did you mean 'container_restart'",
+        ),
+        (
+            RULE.replace("disk_low", "circuit") + 'about = ["dokcer"]\n',
+            "line 5: rule.r.about has what isn't known: did you mean 'docker'",
+        ),
+        (
+            '[rule.r]\nalert = "command_failed"\nabout = ["image_prune_plan"]\noperation = "image_prune"\n',
+            r"line 1: rule.r would never end: .*\(image_prune_plan -> image_prune_plan\)",
+        ),
         (RULE.replace('alert = "disk_low"\n', ""), "line 1: rule.r needs 'alert'"),
         (RULE + "tries = 0\n", "line 5: rule.r.tries must be a whole number from 1 to 20"),
         ("rule = 7\n", "line 1: rule must hold tables"),

@@ -95,6 +95,13 @@ class Plane:
         assert joined.returncode == 0, joined.stderr
         return token
 
+    def start_simulated(self, host: str) -> None:
+        """Let a simulated host join, and return once it is connected."""
+        hosts = self.directory / "hosts"
+        self.join(hosts / host, host)
+        self._spawn(host, "seawall", "agent", "simulate", "--data", str(hosts), host)
+        self.until_connected(host)
+
     def run_agent(self, host: str, module: str, directory: Path) -> None:
         """Start another program than `seawall` as the agent of a host that has joined."""
         self._spawn(host, module, str(directory))

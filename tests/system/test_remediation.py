@@ -46,7 +46,7 @@ def commands(plane: Plane, operation: str) -> list[dict[str, object]]:
 
 def fail(plane: Plane, operation: str) -> None:
     """Stop the host, so that nothing answers; it stands still then."""
-    os.kill(plane.others["hosts"].pid, signal.SIGSTOP)
+    os.kill(plane.others["sim-1"].pid, signal.SIGSTOP)
     limits = {"timeout_seconds": 0.2, "max_attempts": 1, "deadline_seconds": 30}
     body = {"operation": operation, "agent": "sim-1", **limits}
     status, _, answer = plane.request("POST", "/api/v1/commands", body)
@@ -55,7 +55,7 @@ def fail(plane: Plane, operation: str) -> None:
 
 
 def go_on(plane: Plane) -> None:
-    os.kill(plane.others["hosts"].pid, signal.SIGCONT)
+    os.kill(plane.others["sim-1"].pid, signal.SIGCONT)
 
 
 def done(plane: Plane, operation: str, arguments: dict[str, object]) -> str:
@@ -67,18 +67,6 @@ def done(plane: Plane, operation: str, arguments: dict[str, object]) -> str:
     return answer
 
 
-def start_simulated_host(plane: Plane) -> None:
-    token = json.loads(plane.request("POST", "/api/v1/join-tokens", {})[2])["token"]
-    hosts = plane.directory / "hosts"
-    joined = plane.cli(
-        *("agent", "join", f"https://127.0.0.1:{plane.agents_port}", "--name", "sim-1", "--token", token),
-        *("--data", str(hosts / "sim-1"), "--allow", "manage", "--allow-image", "*"),
-    )
-    assert joined.returncode == 0, joined.stderr
-    plane._spawn("hosts", "agent", "simulate", "--data", str(hosts), "sim-1")
-    until("the host is connected", lambda: plane.host("sim-1")["state"] == "connected")
-
-
 def test_a_rule_acts_and_helps_and_a_kill_between_decision_and_command_lets_nothing_be_done_twice(
     tmp_path: Path,
 ) -> None:
@@ -87,7 +75,7 @@ def test_a_rule_acts_and_helps_and_a_kill_between_decision_and_command_lets_noth
         (plane.data / "alerts.toml").write_text(ALERTS.format(calm=3), encoding="utf-8")
         (plane.data / "remediation.toml").write_text(RULES, encoding="utf-8")
         plane.start_controller()
-        start_simulated_host(plane)
+        plane.start_simulated("sim-1")
 
         fail(plane, "container_list")
         go_on(plane)

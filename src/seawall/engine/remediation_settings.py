@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Struct, field
 
 from seawall.core.alert_rules import AlertKind
+from seawall.core.command import Domain
 from seawall.core.remediation import REMEDIABLE, Budget, Remedy, circles
 from seawall.engine.limits import Limit, check_table, there_is
 from seawall.operations.operation import InvalidArguments, Operation, check_arguments
@@ -71,10 +72,10 @@ def read_remediation_settings(name: str, text: str) -> RemediationSettings:
     if not isinstance(rules, dict):
         raise document.complaint(("rule",), "must hold tables: write [rule.NAME]")
     remedies = tuple(_remedy(document, rule, table, acts) for rule, table in rules.items())
-    circle = circles(remedies)
+    circle = circles([*remedies, *_plans_of(remedies)])
     if circle:
         raise document.complaint(
-            ("rule", next(each.name for each in remedies if each.operation == circle[-1])),
+            ("rule", next(each.name for each in remedies if circle[0] in each.about)),
             f"would never end: each answers the failure of the one before ({' -> '.join(circle)}); break the circle",
         )
     default = Budget()
@@ -103,13 +104,7 @@ def _remedy(document: TomlDocument, name: str, table: object, acts: bool) -> Rem
     if not isinstance(arguments, dict):
         raise document.complaint((*path, "arguments"), 'must be a table, such as { container = "web" }')
     kind = AlertKind(table["alert"])
-    about = _texts(table.get("about"))
-    if kind is AlertKind.COMMAND_FAILED and not about:
-        raise document.complaint(
-            path, 'needs the operations whose failure it answers, such as about = ["container_start"]'
-        )
-    if about and kind not in (AlertKind.COMMAND_FAILED, AlertKind.CIRCUIT):
-        raise document.complaint((*path, "about"), f"means nothing for {kind.value}; remove it")
+    about = _about(document, path, kind, _texts(table.get("about")))
     operation = _operation(document, path, str(table["operation"]))
     _check_arguments(document, path, operation, arguments)
     changes = {key: each for key, each in table.items() if key in _TAKEN_OVER}
@@ -126,7 +121,35 @@ def _remedy(document: TomlDocument, name: str, table: object, acts: bool) -> Rem
 
 
 _BUT_ARGUMENTS = {key: limit for key, limit in REMEDY_KEYS.items() if key != "arguments"}
+_ABOUT = {
+    AlertKind.CIRCUIT: tuple(domain.value for domain in Domain),
+    AlertKind.COMMAND_FAILED: tuple(OPERATIONS),
+}
 _TAKEN_OVER = ("timeout_seconds", "after_seconds", "cool_down_seconds", "tries", "helped_within_seconds")
+
+
+def _about(
+    document: TomlDocument, path: tuple[str, ...], kind: AlertKind, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    if kind is AlertKind.COMMAND_FAILED and not given:
+        raise document.complaint(
+            path, 'needs the operations whose failure it answers, such as about = ["container_start"]'
+        )
+    known = _ABOUT.get(kind, ())
+    if given and not known:
+        raise document.complaint((*path, "about"), f"means nothing for {kind.value}; remove it")
+    for each in given:
+        if each not in known:
+            raise document.complaint((*path, "about"), f"has what isn't known: {there_is(each, known)}")
+    return given
+
+
+def _plans_of(remedies: Sequence[Remedy]) -> list[Remedy]:
+    """What else may fail of those that ask first."""
+    plans = ((each, plan_for(OPERATIONS[each.operation], each.arguments)) for each in remedies)
+    return [
+        msgspec.structs.replace(remedy, operation=plan.name) for remedy, plan in plans if plan is not None
+    ]
 
 
 def _operation(document: TomlDocument, path: tuple[str, ...], name: str) -> Operation:
