@@ -31,6 +31,9 @@ $(STAMP): requirements/dev.txt pyproject.toml scripts/setup.sh
 up: setup ## Run a controller and an agent for this machine's Docker Engine (SIMULATE=3: simulated hosts)
 	@exec $(BIN)/seawall up $(if $(SIMULATE),--simulate $(SIMULATE)) $(UP_ARGS)
 
+# Half as many again as there are processors: many tests wait for a Docker Engine or for processes of their own.
+WORKERS ?= $(shell echo $$(( ($$(nproc 2>/dev/null || echo 2) * 3 + 1) / 2 )))
+
 # One after the other, the quick ones first, also under make -j.
 check: setup ## Everything that has to be green: lint, types, architecture, tests
 	@$(MAKE) lint
@@ -39,7 +42,7 @@ check: setup ## Everything that has to be green: lint, types, architecture, test
 	@$(MAKE) test
 
 test: setup ## All tests, those against a real Docker Engine of their own included
-	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 # What `test` tries some dozens or hundreds of times; the figures at the end are what docs/guarantees.md may claim.
 soak: export SEAWALL_SIMULATION_SEEDS ?= 50000

@@ -14,10 +14,11 @@ from seawall.controller.alerts.delivery import DeliveryFailed, Destination
 from seawall.controller.alerts.webhook import WebhookSender
 from seawall.core.alert_rules import Severity
 from seawall.core.reach import Reach
-from seawall.engine.alert_records import AlertStore, ChannelRecord, MessageRecord
+from seawall.engine.alert_records import ChannelRecord, MessageRecord
 from seawall.engine.alert_settings import CHANNEL_NAME
-from seawall.engine.audit import CONTROLLER, Caller
+from seawall.engine.audit import CONTROLLER, Action, Caller, Entry
 from seawall.engine.secrets import SecretLost, Vault
+from seawall.engine.store import Store
 
 WEBHOOK, APPRISE = "webhook", "apprise"
 _SECRET_BYTES = 32
@@ -36,7 +37,7 @@ class Channels:
     """Makes, lists and removes channels, and delivers to them. `allow` says which private destinations are allowed."""
 
     def __init__(
-        self, store: AlertStore, vault: Vault, clock: Clock, data: Path, allow: Callable[[], tuple[str, ...]]
+        self, store: Store, vault: Vault, clock: Clock, data: Path, allow: Callable[[], tuple[str, ...]]
     ) -> None:
         self._store = store
         self._vault = vault
@@ -119,8 +120,14 @@ class Channels:
         else:
             await self._apprise.send(destination, message, allow)
 
-    def test_message(self, by: str) -> MessageRecord:
-        """A message that says that it is only a test."""
+    async def test(self, name: str, by: str, caller: Caller) -> None:
+        """Send a message that says that it is only a test. Raises DeliveryFailed, UnknownChannel and StoreFailed."""
+        if name not in self._channels:
+            raise UnknownChannel(name)
+        await self._store.record(Entry(self._clock.wall(), caller, Action.CHANNEL_TESTED, name))
+        await self.deliver(name, self._test_message(by))
+
+    def _test_message(self, by: str) -> MessageRecord:
         text = f"{by} tests this channel. Nothing has happened."
         new_id, now = self._clock.new_id(), self._clock.wall()
         return MessageRecord(new_id, now, "test", "test", Severity.INFO.value, "a test", text)

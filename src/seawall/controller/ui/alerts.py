@@ -199,11 +199,11 @@ class _Channels:
         return _Item("Test", partial(self._test, name) if self._page.may(Role.ADMIN) else None)
 
     async def _test(self, name: str) -> None:
-        channels, by = self._page.services.alerts.channels, self._page.principal.name
+        channels, who = self._page.services.alerts.channels, self._page.principal
 
         async def work() -> None:
             try:
-                await channels.deliver(name, channels.test_message(by))
+                await channels.test(name, who.name, who.caller)
             except DeliveryFailed as failed:
                 self._page.say(f"The test of {name} didn't get through: {failed}", bad=True)
             else:

@@ -167,6 +167,9 @@ class Terminals:
             self._state.show(await talk.until_over())
         except EXPECTED as error:
             self._state.show(problem_of(error).detail)
+        finally:
+            if self._talk is talk:
+                self._talk = None
 
     async def _typed(self, event: GenericEventArguments) -> None:
         keys: object = event.args
@@ -191,6 +194,8 @@ class _Talk:
         self._screen = screen
         self._input = Outflow()
         self._may_send = False
+        # Each key waits for the one before: who is still signed in isn't always known at once.
+        self._in_order = asyncio.Lock()
         self._output = Output()
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._generation = self._streams.attach(relay, 0)
@@ -211,7 +216,9 @@ class _Talk:
     async def type(self, keys: str) -> None:
         """What the user typed or pasted; nothing once the sign-in is over."""
         data = keys.encode("utf-8", "replace")
-        if await self._page.lives(used=True):
+        async with self._in_order:
+            if not await self._page.lives(used=True):
+                return
             if len(data) > min(_MOST_KEYS, self._input.room // 2):
                 self._page.say("this is too much at once for a terminal; copy it as a file", bad=True)
                 return
