@@ -8,6 +8,7 @@ from functools import partial
 from fastapi import Request
 from nicegui import Client, ui
 
+from seawall.controller.alerts.channels import UnknownChannel
 from seawall.controller.alerts.delivery import DeliveryFailed
 from seawall.controller.ui import words
 from seawall.controller.ui.alert_list import OpenAlerts, over_cells
@@ -204,6 +205,8 @@ class _Channels:
         async def work() -> None:
             try:
                 await channels.test(name, who.name, who.caller)
+            except UnknownChannel:
+                self._page.say(f"There is no channel {name} any more.", bad=True)
             except DeliveryFailed as failed:
                 self._page.say(f"The test of {name} didn't get through: {failed}", bad=True)
             else:
