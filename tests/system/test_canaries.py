@@ -24,6 +24,9 @@ from seawall.wire.secret import Secret
 from tests.system.plane import Plane, plane_in, until
 from tests.telemetry.collector import Collector
 
+# Some thirty processes and commands, one after the other.
+pytestmark = pytest.mark.timeout(240)
+
 HOST = "local"
 PLANTED = 50
 
@@ -112,7 +115,7 @@ class Story:
         body = {"operation": operation, "agent": agent, "arguments": arguments}
         headers = {"Idempotency-Key": key} if key else {}
         status = 202 if state == "ACCEPTED" else 200
-        wait = 0 if state == "ACCEPTED" else 20
+        wait = 0 if state == "ACCEPTED" else 50
         answer = self.ask("POST", f"/api/v1/commands?wait={wait}", body, status=status, **headers)
         assert state in (answer["state"], "ACCEPTED"), answer
         return str(answer["command_id"])
