@@ -147,8 +147,6 @@ def containers(story: Story) -> None:
     story.ask("POST", "/api/v1/commands", again, status=409, **headers)
     env = {"TOKEN": plant("environment of an exec")}
     story.command("container_exec", "SUCCEEDED", container="web", command=["true"], env=env)
-    typed = story.file(f"TOKEN={plant('environment of an exec from a file')}\n")
-    story.cli("container", "exec", "web", "--env-file", typed, "--on", HOST, "--", "true")
     env = {"TOKEN": plant("environment for an absent host")}
     story.command("container_create", "ACCEPTED", agent="absent", image="busybox", env=env)
     for command_id in (made, refused):
@@ -248,9 +246,8 @@ def people(story: Story) -> None:
         plant("cookie of a sign-in", next(iter(browser.cookies.values())))
         told += [browser.get("/ui/"), browser.post("/ui/sign-out")]
         story.told += [(str(each.url), each.content) for each in told]
-    story.cli(
-        "user", "add", "bob", "--role", "viewer", "--password-file", story.file(plant("password of a user"))
-    )
+    body = {"name": "bob", "role": "viewer", "password": plant("password of a user")}
+    story.ask("POST", "/api/v1/users", body, status=201)
     story.ask("PUT", "/api/v1/users/bob/password", {"password": plant("new password of a user")}, status=200)
     short = {"name": "eve", "role": "viewer", "password": plant("password of nobody") + "\0"}
     got, _, content = story.plane.request("POST", "/api/v1/users", short)
@@ -258,7 +255,6 @@ def people(story: Story) -> None:
 
 
 def tokens(story: Story) -> None:
-    plant = story.canaries.plant
     story.canaries.plant("admin token", (story.plane.data / "admin.token").read_text().strip())
     for role in ("viewer", "operator"):
         body = {"name": role, "role": role}
@@ -269,9 +265,6 @@ def tokens(story: Story) -> None:
             story.told.append((path, answer.content))
         story.ask("DELETE", f"/api/v1/tokens/{made['token_id']}", status=204)
     story.ask("POST", "/api/v1/join-tokens", {}, status=201, once="unused join token")
-    wrong = f"swj_{plant('wrong join token')}.{'0' * 64}"
-    words = ("agent", "join", f"https://127.0.0.1:{story.plane.agents_port}", "--name", "x", "--token", wrong)
-    story.cli(*words, "--data", str(story.plane.directory / "nobody"), code=1)
 
 
 def channels(story: Story) -> None:
@@ -355,7 +348,7 @@ async def test_fifty_planted_secrets_are_nowhere_but_where_they_have_to_be(
     named = "docker container_create"
     until("the spans are there", lambda: any(span.name == named for span in collector.spans))
     canaries = story.canaries
-    assert len(canaries.texts) >= PLANTED, sorted(canaries.texts)
+    assert len(canaries.texts) >= PLANTED, len(canaries.texts)
 
     left = story.plane.directory
     files = {str(path.relative_to(left)): path.read_bytes() for path in left.rglob("*") if path.is_file()}
