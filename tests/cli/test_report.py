@@ -87,13 +87,13 @@ def test_one_form_is_asked_for_at_a_time(seawall: Seawall) -> None:
 
 def test_whatever_names_hold_the_page_has_no_elements_but_its_own() -> None:
     texts = payloads(500)
-    patterns = [ErrorPattern(text, "id", text, text, 3, [1, 2]) for text in texts]
+    patterns = [ErrorPattern(text, "id", text, text, 3, (1, 2)) for text in texts]
     hosts = [
-        HostFigures("id", text, 5, 2, 3, 0.2, 0.5, 9.0, 1, 9.0, None, 0.1, 0.2, 0.3, [0.5, None])
+        HostFigures("id", text, 5, 2, 3, 0.2, 0.5, 9.0, 1, 9.0, None, 0.1, 0.2, 0.3, (0.5, None))
         for text in texts
     ]
     plain = analytics(
-        patterns=[ErrorPattern("a", "id", "a", "a", 3, [1, 2])],
+        patterns=[ErrorPattern("a", "id", "a", "a", 3, (1, 2))],
         hosts=[msgspec.structs.replace(hosts[0], host="a")],
     )
     page = Elements(report_page(analytics(patterns=patterns, hosts=hosts)))

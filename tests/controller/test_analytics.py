@@ -141,10 +141,10 @@ async def test_a_circuit_that_is_held_open_by_hand_is_no_outage(plane: ApiPlane)
     assert [host["availability"] for host in figures] == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("ago", [10.0, 400 * 86_400.0])
-async def test_a_time_that_is_too_short_or_too_long_is_refused(plane: ApiPlane, ago: float) -> None:
-    since = plane.clock.wall().timestamp() - ago
-    problem = is_problem(await plane.get(f"/api/v1/analytics?since={since}"), 422, "invalid_request")
-    assert "366 days at most" in str(problem["detail"])
+async def test_a_time_that_is_too_short_or_too_long_is_refused(plane: ApiPlane) -> None:
+    for ago in (10.0, 400 * 86_400.0):
+        since = plane.clock.wall().timestamp() - ago
+        problem = is_problem(await plane.get(f"/api/v1/analytics?since={since}"), 422, "invalid_request")
+        assert "366 days at most" in str(problem["detail"])
     is_problem(await plane.get("/api/v1/analytics?host=nowhere"), 404, "unknown_host")
     assert (await plane.get("/api/v1/analytics/users.csv")).status_code == 422

@@ -114,7 +114,7 @@ def test_availability_mean_times_and_reliability_come_from_when_a_host_was_down(
     assert (web.outages, web.down_seconds, web.mttr_seconds) == (2, 5_400, 3_600)
     assert web.mtbf_seconds == pytest.approx((DAY - 5_400) / 2)
     assert (new.availability, new.mtbf_seconds, new.mttr_seconds) == (1.0, None, None)
-    assert new.availabilities[:-4] == [None] * (len(found.parts) - 4)
+    assert new.availabilities[:-4] == (None,) * (len(found.parts) - 4)
     assert new.availabilities[-1] == 1.0
 
 
@@ -169,7 +169,7 @@ def test_figures_are_said_without_flattering_them() -> None:
 
 def test_a_spreadsheet_gets_text_that_it_does_not_calculate() -> None:
     moment = datetime(2030, 5, 17, 8, 30, tzinfo=UTC)
-    pattern = ErrorPattern("=cmd()", "id", '@host,"x"', "-ping", 3, [3, 0])
+    pattern = ErrorPattern("=cmd()", "id", '@host,"x"', "-ping", 3, (3, 0))
     found = msgspec.structs.replace(figures(), parts=[moment, moment], patterns=[pattern])
     assert csv_of(found, CsvTable.ERRORS).splitlines() == [
         "from,code,host,agent_id,operation,failures",

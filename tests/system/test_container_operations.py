@@ -41,7 +41,7 @@ def part(record: dict[str, object], *path: str) -> dict[str, object]:
 async def test_a_created_container_is_all_that_was_asked_for_and_does_not_run(host: Host) -> None:
     created = await host.do("container_create", **WHOLE)
     assert part(created, "state")["status"] == "created"
-    record = await host.do("container_inspect", container="made")
+    record = await host.do("container_inspect", container="made", show_env=True)
     config, own = part(record, "Config"), part(record, "HostConfig")
     assert {key: config[key] for key in EXPECTED_CONFIG} == EXPECTED_CONFIG
     assert {key: own[key] for key in EXPECTED_HOST} == EXPECTED_HOST
@@ -50,6 +50,8 @@ async def test_a_created_container_is_all_that_was_asked_for_and_does_not_run(ho
     assert str(labels["seawall.command_id"]).startswith("command-")
     variables = cast("list[str]", config["Env"])
     assert {"A=1=2", "B="} <= set(variables)
+    hidden = part(await host.do("container_inspect", container="made"), "Config")["Env"]
+    assert hidden == [f"{variable.partition('=')[0]}=***" for variable in variables]
     mounts = cast("list[dict[str, object]]", record["Mounts"])
     assert {(mount["Destination"], mount["Type"], mount["RW"]) for mount in mounts} == {
         ("/data", "volume", False),

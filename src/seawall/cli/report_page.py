@@ -20,7 +20,7 @@ from seawall.engine.analytics_shown import (
     share,
 )
 
-_WORST, _PATTERNS, _HOSTS = 10, 60, 1_000
+_WORST, _PATTERNS = 10, 60
 _LINE_WIDTH, _LINE_HEIGHT = 140, 22
 _NAMES = (
     *("Host", "Reliability", "Availability", "Over time", "Failed", "Commands", "Outages", "MTBF", "MTTR"),
@@ -63,7 +63,7 @@ def report_page(analytics: Analytics) -> str:
         _section("The worst ten", _hosts(analytics.hosts[:_WORST])),
         _section("Errors by code", _heat(analytics, HeatBy.CODE, ("Code",))),
         _section("Error patterns", _heat(analytics, HeatBy.PATTERN, ("Code", "Host", "Operation"))),
-        _section("Reliability of hosts", _hosts(analytics.hosts[:_HOSTS])),
+        _section("The least reliable hosts", _hosts(analytics.hosts)),
         "</main></body></html>",
     ]
     return "\n".join(parts) + "\n"

@@ -31,7 +31,10 @@ _WIDTHS: Final = (
 LONGEST_SECONDS: Final = 366.0 * _DAY
 
 
-class ErrorPattern(Struct, frozen=True):
+# There may be tens of thousands of these two, so that the garbage collector isn't to look at them or what they hold.
+
+
+class ErrorPattern(Struct, frozen=True, gc=False):
     """How often an operation failed on a host with a code, altogether and in each part of the time."""
 
     code: str
@@ -39,10 +42,10 @@ class ErrorPattern(Struct, frozen=True):
     host: str
     operation: str
     total: int
-    counts: list[int]
+    counts: tuple[int, ...]
 
 
-class HostFigures(Struct, frozen=True):
+class HostFigures(Struct, frozen=True, gc=False):
     """How reliable a host was. Shares are from 0 to 1; durations are those of commands that succeeded, with all waits.
 
     `failed` counts commands that failed by the host's fault, and those whose outcome isn't known. `outages` is how
@@ -64,7 +67,7 @@ class HostFigures(Struct, frozen=True):
     p50_seconds: float | None
     p95_seconds: float | None
     p99_seconds: float | None
-    availabilities: list[float | None]
+    availabilities: tuple[float | None, ...]
 
 
 class Spread(Struct, frozen=True):
@@ -204,7 +207,7 @@ class Tally:
             ErrorPattern(
                 *(code, agent_id, self._hosts[agent_id].name, operation),
                 total=sum(counts),
-                counts=counts.tolist(),
+                counts=tuple(counts),
             )
             for (code, agent_id, operation), counts in self._patterns.items()
         ]
@@ -251,7 +254,7 @@ class Tally:
             p50_seconds=host.durations.percentile(50),
             p95_seconds=host.durations.percentile(95),
             p99_seconds=host.durations.percentile(99),
-            availabilities=availability(downs, window.edges, begin),
+            availabilities=tuple(availability(downs, window.edges, begin)),
         )
 
 

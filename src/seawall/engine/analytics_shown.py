@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
+from operator import add
 from typing import Final, NamedTuple
 
 from seawall.engine.analytics import Analytics, ErrorPattern
@@ -31,7 +32,7 @@ class HeatRow(NamedTuple):
 
     about: tuple[str, ...]
     total: int
-    counts: list[int]
+    counts: tuple[int, ...]
 
 
 _MEANINGS = (
@@ -57,15 +58,11 @@ def notes(analytics: Analytics) -> list[str]:
 
 def heat_rows(analytics: Analytics, by: HeatBy) -> list[HeatRow]:
     """The rows of a heat map, those with the most failures first."""
-    rows: dict[tuple[str, ...], list[int]] = {}
+    rows: dict[tuple[str, ...], tuple[int, ...]] = {}
     for pattern in analytics.patterns:
         about = _about(pattern, by)
         counts = rows.get(about)
-        rows[about] = (
-            pattern.counts
-            if counts is None
-            else [one + other for one, other in zip(counts, pattern.counts, strict=True)]
-        )
+        rows[about] = pattern.counts if counts is None else tuple(map(add, counts, pattern.counts))
     made = [HeatRow(about, sum(counts), counts) for about, counts in rows.items()]
     return sorted(made, key=lambda row: (-row.total, row.about))
 

@@ -10,7 +10,7 @@ from seawall.controller.ui.downloads import CSV
 from seawall.controller.ui.elements import Cell, Choice, Field, Pager, Table, Tag, box, heading
 from seawall.controller.ui.frame import Page, part
 from seawall.controller.ui.heat_map import HeatMap
-from seawall.controller.ui.history import TIMES, Charts, Figures
+from seawall.controller.ui.history import TIMES, Charts, Figures, Shown
 from seawall.engine.analytics import Analytics, HostFigures
 from seawall.engine.analytics_csv import CsvTable
 from seawall.engine.analytics_shown import HeatBy, blocks, counted, notes, share
@@ -51,6 +51,8 @@ class AnalyticsPage:
     def __init__(self, page: Page) -> None:
         self._page = page
         self._figures = Figures(page)
+        self._drawn: Shown | None = None
+        self._chosen: tuple[str, str, str, int] | None = None
         with box("headline"):
             heading("Analytics", 1)
             self._summary = Tag("p", "", "muted", role="status")
@@ -93,13 +95,18 @@ class AnalyticsPage:
         self._figures.want(seconds)
         for table, link in self._links.items():
             link.show(link.text, href=f"{CSV}/{table.value}.csv?seconds={seconds:.0f}")
-        found = self._figures.latest
-        if found is None:
+        latest = self._figures.latest
+        if latest is None:
             self._summary.show("counting ...")
             return
+        chosen = (self._by.value, self._filter.value, self._hosts.sorted_by, self._pager.page)
+        if latest is self._drawn and chosen == self._chosen:
+            return
+        self._drawn, self._chosen = latest, chosen
+        found = latest.analytics
         self._summary.show(f"since {words.moment(found.begins_at)} UTC; {counted(found)}")
-        self._charts.fill(found)
-        self._heat.fill(found, HeatBy(self._by.value))
+        self._charts.fill(latest)
+        self._heat.fill(latest, HeatBy(self._by.value))
         self._worst.fill([_cells(host)[:-1] for host in found.hosts[:_WORST]], "No host has joined yet.")
         self._show_hosts(found)
         said = notes(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
@@ -32,7 +33,7 @@ async def csv_file(
 ) -> Response:
     """A table of the figures."""
     services = _arrival(request).house.services
-    text = csv_of(await services.analyst.look(seconds), table)
+    text = await asyncio.to_thread(csv_of, await services.analyst.look(seconds), table)
     return Response(text, media_type="text/csv", headers=_named(f"seawall-{table.value}.csv"))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from seawall.controller.ui import words
 from seawall.controller.ui.elements import Tag, box
+from seawall.controller.ui.history import Shown
 from seawall.engine.analytics import Analytics
-from seawall.engine.analytics_shown import HeatBy, HeatRow, heat_rows, part_length, part_name, shade
+from seawall.engine.analytics_shown import HeatBy, HeatRow, part_length, part_name, shade
 
 _MOST_ROWS = 20
 _TITLES = {
@@ -38,9 +39,9 @@ class HeatMap:
             self._body = Tag("tbody")
         self._note = Tag("p", "", "muted small")
 
-    def fill(self, found: Analytics, by: HeatBy) -> None:
+    def fill(self, latest: Shown, by: HeatBy) -> None:
         """Show these figures."""
-        rows = heat_rows(found, by)
+        found, rows = latest.analytics, latest.heat[by]
         shown = rows[:_MOST_ROWS]
         titles = _TITLES[by]
         for index, head in enumerate(self._about):

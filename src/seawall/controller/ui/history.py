@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from seawall.controller.ui import words
 from seawall.controller.ui.charts import LineChart, StackChart, StateStrip, parts_of
@@ -15,11 +15,23 @@ from seawall.controller.ui.stretches import stretches
 from seawall.core.circuit import CircuitState
 from seawall.core.command import Domain
 from seawall.engine.analytics import Analytics
-from seawall.engine.analytics_shown import HeatBy, heat_rows, part_name
+from seawall.engine.analytics_shown import HeatBy, HeatRow, heat_rows, part_name
 from seawall.engine.records import AgentRecord, TransitionRecord
 from seawall.engine.store import StoreFailed
 
 TIMES: Final = {"1 h": 3_600.0, "24 h": 86_400.0, "7 d": 604_800.0, "30 d": 2_592_000.0}
+
+
+class Shown(NamedTuple):
+    """Figures, and what of them takes long to work out where there are many."""
+
+    analytics: Analytics
+    heat: dict[HeatBy, list[HeatRow]]
+
+
+def shown(analytics: Analytics) -> Shown:
+    """Figures as pages show them."""
+    return Shown(analytics, {by: heat_rows(analytics, by) for by in HeatBy})
 
 
 class Figures:
@@ -30,7 +42,7 @@ class Figures:
         self._agent = agent
         self._seconds = 0.0
         self._making: asyncio.Task[None] | None = None
-        self.latest: Analytics | None = None
+        self.latest: Shown | None = None
 
     def want(self, seconds: float) -> None:
         """Have those of so many seconds made, unless they are on their way; the page shows them when they are there."""
@@ -49,8 +61,8 @@ class Figures:
         except StoreFailed:
             # The page itself says so.
             return
-        if made is not self.latest:
-            self.latest = made
+        if self.latest is None or made is not self.latest.analytics:
+            self.latest = await asyncio.to_thread(shown, made)
             self._page.soon()
 
 
@@ -63,8 +75,9 @@ class Charts:
         heading("Errors", 3)
         self._errors = StackChart("Errors")
 
-    def fill(self, found: Analytics) -> None:
+    def fill(self, latest: Shown) -> None:
         """Show these figures."""
+        found = latest.analytics
         names = [part_name(start, found.part_seconds) for start in found.parts]
         spreads = found.durations
         said = [
@@ -82,7 +95,7 @@ class Charts:
         if between is not None:
             scale = f"{words.latency(between[0])} to {words.latency(between[1])}, logarithmic"
         self._durations.show_ends(names[0], "now", scale)
-        kinds = [(row.about[0], row.counts) for row in heat_rows(found, HeatBy.CODE)]
+        kinds = [(row.about[0], row.counts) for row in latest.heat[HeatBy.CODE]]
         told = [
             f"{name}: "
             + (", ".join(f"{code} {counts[part]:,}" for code, counts in kinds if counts[part]) or "no error")
