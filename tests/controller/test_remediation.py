@@ -164,6 +164,25 @@ async def test_a_stop_holds_over_a_restart_and_a_resumption_lets_it_go_on(tmp_pa
         ]
 
 
+async def test_a_stop_that_comes_while_an_earlier_run_is_taken_up_holds(tmp_path: Path) -> None:
+    async with remedied(tmp_path) as plane:
+        remediation, store = plane.services.remediation.remediation, plane.services.store
+        read, stopping = store.remediation_stop, []
+
+        async def read_and_be_stopped() -> StopRecord | None:
+            found = await read()
+            stopping.append(asyncio.create_task(remediation.stop("new disks", "ada")))
+            await store.check()
+            await store.check()
+            return found
+
+        store.remediation_stop = read_and_be_stopped  # type: ignore[method-assign]  # a moment that is hard to meet
+        await let_pass(plane, 40)
+        await asyncio.gather(*stopping)
+        assert len(stopping) == 1
+        assert await decisions(plane) == [("refused", "stopped")]
+
+
 async def test_nothing_is_done_in_a_mass_failure_or_a_silence_or_about_what_somebody_takes_care_of(
     tmp_path: Path,
 ) -> None:

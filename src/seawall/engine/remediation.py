@@ -93,7 +93,9 @@ class Remediation:
     async def run(self) -> None:
         """Decide and act, until cancelled."""
         await self._alerts.ready.wait()
-        await self._take_up()
+        async with self._turning:
+            # Whoever stops it meanwhile has the last word.
+            await self._take_up()
         while True:
             self._stirred.clear()
             if not (self.settings.remedies or self._unjudged or self._given_up):
