@@ -18,6 +18,7 @@ from seawall.controller.sign_ins import IDLE
 from seawall.engine.alert_settings import ALERT_FILE
 from seawall.engine.audit import read_exported
 from seawall.engine.audit_chain import ChainCheck
+from seawall.engine.remediation_settings import REMEDIATION_FILE
 from seawall.testing.containers import FakeContainer
 from seawall.testing.faults import Fault
 from tests.dashboard.stage import Stage, staged
@@ -196,6 +197,35 @@ def test_an_alert_opens_is_acknowledged_and_recovers_while_somebody_looks(stage:
     expect(opened).to_be_hidden()
     entries = stage.api("GET", "/api/v1/audit?actor=user:ada&action=alert_acknowledged").json()
     assert [entry["detail"]["reason"] for entry in entries] == ["I look at its disk"]
+
+
+def test_what_is_done_about_an_alert_by_itself_is_seen_to_help_and_can_be_stopped(
+    stage: Stage, page: Page
+) -> None:
+    docker = stage.add_host("mended")
+    data = stage.running.data
+    (data / ALERT_FILE).write_text("group_seconds = 0\n[rule.circuit]\ncalm_seconds = 0\n")
+    rule = 'alert = "circuit"\nhosts = ["mended"]\noperation = "ping"\nmode = "act"\nafter_seconds = 0\n'
+    (data / REMEDIATION_FILE).write_text(f"[rule.look-again]\n{rule}")
+    sign_in(page, stage, "/ui/alerts")
+    card = region(page, "Done by itself")
+    expect(card).to_contain_text("Rules that act: 1")
+    stage.do(partial(docker.fault, Fault.UNREACHABLE))
+    for _ in range(5):
+        stage.command("container_list", "mended", max_attempts=1)
+    row = card.get_by_role("row", name=re.compile("look-again mended ping"))
+    expect(row).to_contain_text("▶ acted")
+    stage.api("POST", "/api/v1/circuits/mended/docker/reset", {"reason": "it has another disk"})
+    expect(row).to_contain_text("✓ helped")
+    card.get_by_role("button", name="Stop").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("a new rack")
+    dialog.get_by_role("button", name="Stop").click()
+    expect(card).to_contain_text("■ stopped by ada: a new rack")
+    card.get_by_role("button", name="Resume").click()
+    expect(card).to_contain_text("Rules that act: 1")
+    row.get_by_role("link", name="ping").click()
+    expect(page.get_by_text("remediation:look-again").first).to_be_visible()
 
 
 def test_alerts_are_kept_quiet_for_a_while_and_a_channel_is_tried(stage: Stage, page: Page) -> None:

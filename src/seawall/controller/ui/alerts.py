@@ -26,6 +26,7 @@ from seawall.controller.ui.elements import (
     heading,
 )
 from seawall.controller.ui.frame import Page
+from seawall.controller.ui.remedies import Remedies
 from seawall.core.alert_rules import MEANINGS, AlertKind, AlertRule
 from seawall.engine.alert_records import ChannelRecord, SilenceRecord
 from seawall.operations.operation import Role
@@ -63,6 +64,8 @@ class AlertsPage:
                     heading("Over")
                     columns = [("", name) for name in ("State", "What", "Host", "Opened", "Lasted", "By")]
                     self._over = Table(columns, label="Alerts that are over")
+                with box("card", "section", aria_label="Done by itself"):
+                    self._remedies = Remedies(page)
                 with box("card", "section", aria_label="Rules"):
                     heading("Rules")
                     columns = [
@@ -105,6 +108,7 @@ class AlertsPage:
         cared_for = sum(bool(record.acknowledged_by) for record in found)
         shown = f", the newest {_MOST_OPEN} are shown" if total > len(found) >= _MOST_OPEN else ""
         self._summary.show(f"{total:,} open, {cared_for:,} acknowledged{shown}")
+        await self._remedies.show()
         self._silences.fill()
         self._channels.fill(services.alerts.channels.all())
         settings = services.alerts.file.current

@@ -34,6 +34,13 @@ STATES: Final[dict[str, tuple[str, str]]] = {
     "warning": ("▲", _CAREFUL),
     "critical": ("■", _BAD),
     "over": ("✓", _GOOD),
+    # What is done about them
+    "acted": ("▶", _BUSY),
+    "dry_run": ("◌", _QUIET),
+    "refused": ("⊘", _CAREFUL),
+    "gave_up": ("✕", _BAD),
+    "helped": ("✓", _GOOD),
+    "no_help": ("✕", _BAD),
     # Containers
     "running": ("●", _GOOD),
     "paused": ("◐", _CAREFUL),
