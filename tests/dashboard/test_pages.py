@@ -199,6 +199,20 @@ def test_an_alert_opens_is_acknowledged_and_recovers_while_somebody_looks(stage:
     assert [entry["detail"]["reason"] for entry in entries] == ["I look at its disk"]
 
 
+def test_another_preset_is_chosen_and_the_rest_of_the_policy_stays(stage: Stage, page: Page) -> None:
+    stage.api("PUT", "/api/v1/policy", {"text": "[operation.image_pull]\nmax_attempts = 7\n"})
+    sign_in(page, stage, "/ui/resilience")
+    expect(page.get_by_role("radio", name="production")).to_be_checked()
+    page.get_by_role("radio", name="high-latency").click()
+    expect(page.get_by_role("paragraph").filter(has_text="preset high-latency")).to_be_visible()
+    pulls = region(page, "Policies").get_by_role("row", name=re.compile("^image_pull "))
+    expect(pulls).to_contain_text("7")
+    held = stage.api("GET", "/api/v1/policy").json()
+    assert (held["preset"], held["text"].splitlines()[1]) == ("high-latency", "[operation.image_pull]")
+    stage.api("PUT", "/api/v1/policy", {"text": ""})
+    expect(page.get_by_role("radio", name="production")).to_be_checked()
+
+
 def test_what_is_done_about_an_alert_by_itself_is_seen_to_help_and_can_be_stopped(
     stage: Stage, page: Page
 ) -> None:

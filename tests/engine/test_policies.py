@@ -7,7 +7,7 @@ import pytest
 from seawall.core.command import Lane
 from seawall.core.policy import PRESETS
 from seawall.core.retry import Jitter
-from seawall.engine.policies import Fallback, Policies, read_policies
+from seawall.engine.policies import Fallback, Policies, read_policies, with_preset
 from seawall.operations.registry import OPERATIONS
 from seawall.toml_document import InvalidToml
 
@@ -73,6 +73,22 @@ def test_only_reads_may_be_answered_with_what_was_known_last() -> None:
     policies = read_policies("policy.toml", FILE)
     assert policies.of(LIST).fallback is Fallback.STALE
     assert policies.of(STOP).fallback is Fallback.NONE
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("", 'preset = "high-latency"\n'),
+        (
+            '# mine\npreset = "development"  # for now\n[default]\n',
+            '# mine\npreset = "high-latency"\n[default]\n',
+        ),
+        ("[default]\nmax_attempts = 4\n", 'preset = "high-latency"\n[default]\nmax_attempts = 4\n'),
+    ],
+)
+def test_a_preset_is_exchanged_and_the_rest_of_the_file_stays(text: str, changed: str) -> None:
+    assert with_preset(text, "high-latency") == changed
+    assert read_policies("p", changed).preset == "high-latency"
 
 
 def test_the_values_of_the_plane_replace_those_of_the_preset() -> None:

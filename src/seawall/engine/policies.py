@@ -6,6 +6,7 @@ and lanes that nobody sets are those of the operation's declaration.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 import msgspec
@@ -93,6 +94,7 @@ PLANE_KEYS: dict[str, dict[str, Limit]] = {
 }
 """The tables that are for the whole plane, and what they may hold."""
 _CLASSES = {safety.value: safety for safety in SafetyClass}
+_PRESET_LINE = re.compile(r"""\s*["']?preset["']?\s*=""")
 _NO_MIRROR = "none"
 _RETRY_KEYS = ("max_attempts", "initial_delay", "max_delay", "backoff_multiplier", "jitter")
 
@@ -209,6 +211,19 @@ def read_policies(name: str, text: str) -> Policies:
         raise document.complaint(("preset",), f"must be one of {', '.join(PRESETS)}, not {preset!r}")
     _check(document)
     return Policies(preset, document)
+
+
+def with_preset(text: str, preset: str) -> str:
+    """The text of a policy file with another preset, and nothing else changed."""
+    line = f'preset = "{preset}"'
+    lines = text.splitlines()
+    for number, each in enumerate(lines):
+        if each.lstrip().startswith("["):
+            break
+        if _PRESET_LINE.match(each):
+            lines[number] = line
+            return "\n".join([*lines, ""])
+    return "\n".join([line, *lines, ""])
 
 
 def _retry(retry: RetryPolicy, values: Table) -> RetryPolicy:

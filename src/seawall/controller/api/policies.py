@@ -11,7 +11,8 @@ from starlette.responses import Response
 from seawall.controller.api.bodies import body_schema, document, read_json
 from seawall.controller.api.permissions import Admin, Viewer
 from seawall.controller.api.problems import Problem, ProblemCode
-from seawall.controller.api.services import TheServices
+from seawall.controller.api.services import Services, TheServices
+from seawall.engine.audit import Caller
 from seawall.engine.policies import Policies
 from seawall.operations.registry import OPERATIONS
 from seawall.toml_document import InvalidToml
@@ -36,14 +37,19 @@ async def show_policy(_: Viewer, services: TheServices) -> Response:
 async def set_policy(principal: Admin, services: TheServices, request: Request) -> Response:
     """Replace the policy file; it holds at once, for every attempt that is still to come."""
     body = await read_json(request, PolicyBody)
+    policies = await replace_policies(services, body.text, principal.caller)
+    return document({"text": body.text, **policy_document(policies)})
+
+
+async def replace_policies(services: Services, text: str, caller: Caller) -> Policies:
+    """Let other policies hold. Raises Problem."""
     try:
-        policies = await services.policies.replace(body.text, principal.caller)
+        return await services.policies.replace(text, caller)
     except InvalidToml as error:
         raise Problem(422, ProblemCode.INVALID_REQUEST, str(error)) from None
     except OSError as error:
         detail = f"the policy file can't be written: {error.strerror or error}"
         raise Problem(503, ProblemCode.STORE_FAILED, detail, retry_after_seconds=5.0) from None
-    return document({"text": body.text, **policy_document(policies)})
 
 
 def policy_document(policies: Policies) -> dict[str, object]:

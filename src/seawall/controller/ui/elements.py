@@ -153,6 +153,12 @@ class Choice(Tag):
         self._mark()
         await self._changed()
 
+    def put(self, key: str) -> None:
+        """Choose for the user."""
+        if key != self.value:
+            self.value = key
+            self._mark()
+
     def label(self, key: str, text: str) -> None:
         """Change an option's text."""
         self._options[key].show(text)

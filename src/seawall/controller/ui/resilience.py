@@ -5,12 +5,15 @@ from __future__ import annotations
 from fastapi import Request
 from nicegui import Client, ui
 
+from seawall.controller.api.policies import replace_policies
 from seawall.controller.ui import words
-from seawall.controller.ui.elements import Cell, Field, Table, Tag, box, heading
+from seawall.controller.ui.elements import Cell, Choice, Field, Table, Tag, box, heading
 from seawall.controller.ui.frame import Page
 from seawall.controller.ui.host import Facts
+from seawall.core.policy import PRESETS
 from seawall.engine.explain import STOPPED
-from seawall.engine.policies import Policies
+from seawall.engine.policies import DEFAULT_PRESET, Policies, with_preset
+from seawall.operations.operation import Role
 from seawall.operations.registry import OPERATIONS
 
 _BUSIEST = 15
@@ -34,6 +37,10 @@ class ResiliencePage:
         with box("headline"):
             heading("Resilience", 1)
             self._summary = Tag("p", "", "muted")
+            self._preset = None
+            if page.may(Role.ADMIN):
+                names = {name: name for name in PRESETS}
+                self._preset = Choice("Preset", names, DEFAULT_PRESET, self._choose_preset)
         with box("grid"):
             with box("card", "section", aria_label="Retries"):
                 heading("Retries since the start")
@@ -53,7 +60,7 @@ class ResiliencePage:
             with box("card", "section", aria_label="Busiest hosts"):
                 heading("Busiest hosts")
                 self._busy = Table(
-                    (("", "Host"), ("", "Under way"), ("", "At most"), ("", "Retry budget")),
+                    (("", "Host"), ("", "Under way"), ("", "At most"), ("", "Waiting"), ("", "Retry budget")),
                     label="Busiest hosts",
                 )
         with box("card", "section", aria_label="Policies"):
@@ -78,6 +85,19 @@ class ResiliencePage:
         self._show_hosts()
         self._show_policies(policies)
         self._summary.show(f"preset {policies.preset}")
+        if self._preset is not None:
+            self._preset.put(policies.preset)
+
+    async def _choose_preset(self) -> None:
+        if self._preset is None:
+            return
+        services, preset, caller = self._page.services, self._preset.value, self._page.principal.caller
+
+        async def work() -> None:
+            await replace_policies(services, with_preset(services.policies.text, preset), caller)
+
+        await self._page.act(work, Role.ADMIN, "choosing a preset")
+        self._preset.put(services.policies.current.preset)
 
     def _show_retries(self) -> None:
         services = self._page.services
@@ -112,6 +132,7 @@ class ResiliencePage:
                         Cell(agent.name, "strong", f"/ui/hosts/{agent.name}"),
                         Cell(str(guard.bulkhead.in_flight), "number"),
                         Cell(f"{guard.bulkhead.limit:.0f}", "number"),
+                        Cell(str(guard.bulkhead.waiting or ""), "number"),
                         Cell(f"{tokens:.1f}", "number"),
                     ]
                 )
