@@ -10,7 +10,7 @@ from seawall.controller.ui.circuit_list import Circuit, CircuitList, Timeline
 from seawall.controller.ui.elements import Act, Button, Choice, Field, Pager, Tag, box, heading
 from seawall.controller.ui.frame import Page
 from seawall.controller.ui.host_map import HostMap
-from seawall.controller.ui.overview import HostRow
+from seawall.controller.ui.overview import HostRow, Overview
 from seawall.core.circuit import CircuitState
 from seawall.core.command import Domain
 from seawall.operations.operation import Role
@@ -35,7 +35,8 @@ class CircuitsPage:
         with box("headline"):
             heading("Circuits", 1)
             self._summary = Tag("p", "", "muted")
-        self._map = HostMap("Map of circuits", _order)
+        self._map = HostMap("Map of circuits")
+        self._overview: Overview | None = None
         with box("wide"):
             with box("card", "section", aria_label="Circuits that aren't closed"):
                 heading("Not closed, or held by hand")
@@ -73,7 +74,9 @@ class CircuitsPage:
         shown = self._shown()
         self._list.fill(shown[self._pager.cut(len(shown))])
         self._fine.reveal(not shown)
-        self._map.fill(overview.hosts, lambda host: host.circuit.value)
+        if overview is not self._overview:
+            self._overview = overview
+            self._map.fill(sorted(overview.hosts, key=_order), lambda host: host.circuit.value)
         self._summary.show(
             f"{overview.open_circuits:,} of {len(overview.hosts):,} hosts have one that isn't closed"
         )

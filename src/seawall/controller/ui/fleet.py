@@ -8,9 +8,9 @@ from nicegui import Client, ui
 from seawall.controller.ui import words
 from seawall.controller.ui.elements import Button, Cell, Choice, Field, Pager, Table, Tag, box, heading
 from seawall.controller.ui.frame import Page, part
-from seawall.controller.ui.host_map import HostMap, severity
+from seawall.controller.ui.host_map import HostMap
 from seawall.controller.ui.joining import Joining
-from seawall.controller.ui.overview import HostRow, Overview
+from seawall.controller.ui.overview import HostRow, Overview, severity
 from seawall.operations.operation import Role
 
 _PAGE_SIZE = 50
@@ -52,7 +52,10 @@ class FleetPage:
             self._kind = Choice(
                 "State", {_ALL: "All", **{kind: kind for kind in _KINDS}}, _ALL, self._changed
             )
-        self._map = HostMap("Map of hosts", severity)
+        self._map = HostMap("Map of hosts")
+        self._overview: Overview | None = None
+        self._choice = ("", _ALL, "")
+        self._hosts: list[HostRow] = []
         with box("card", "section", aria_label="Hosts"):
             self._table = Table(_COLUMNS, sorted_by="state", changed=self._changed, label="Hosts")
             self._pager = Pager(_PAGE_SIZE, self._page.refresh)
@@ -67,8 +70,14 @@ class FleetPage:
         if self._joining is not None:
             self._joining.watch()
         self._count(overview)
-        hosts = self._chosen(overview.hosts)
-        self._map.fill(hosts, lambda host: host.state)
+        choice = (self._filter.value.strip().lower(), self._kind.value, self._table.sorted_by)
+        if overview is not self._overview or choice != self._choice:
+            # Of ten thousand hosts this is the work; in between only the rows of one page are told anew.
+            self._overview, self._choice = overview, choice
+            chosen = _chosen(overview.hosts, *choice[:2])
+            self._map.fill(chosen, lambda host: host.state)
+            self._hosts = _in_order(chosen, self._table.sorted_by)
+        hosts = self._hosts
         cut = self._pager.cut(len(hosts))
         empty = "No host has joined yet." if not overview.hosts else "No host fits this filter."
         self._table.fill([self._cells_of(host) for host in hosts[cut]], empty)
@@ -86,13 +95,6 @@ class FleetPage:
             f"{total:,} hosts, {overview.open_circuits:,} with a circuit that isn't closed; "
             f"commands under way: {overview.running:,}"
         )
-
-    def _chosen(self, hosts: list[HostRow]) -> list[HostRow]:
-        text, kind = self._filter.value.strip().lower(), self._kind.value
-        found = [host for host in hosts if kind in (_ALL, host.state) and (not text or _fits(host, text))]
-        by = self._table.sorted_by
-        found.sort(key=_KEYS[by.removeprefix("-")], reverse=by.startswith("-"))
-        return found
 
     def _cells_of(self, host: HostRow) -> list[Cell]:
         state, tone = words.state(host.state)
@@ -119,6 +121,19 @@ _KEYS = {
     "version": lambda host: (host.version, host.name),
     "heard": lambda host: (-(host.heard_at.timestamp() if host.heard_at else 0.0), host.name),
 }
+
+
+def _chosen(hosts: list[HostRow], text: str, kind: str) -> list[HostRow]:
+    if kind == _ALL and not text:
+        return hosts
+    return [host for host in hosts if kind in (_ALL, host.state) and (not text or _fits(host, text))]
+
+
+def _in_order(hosts: list[HostRow], by: str) -> list[HostRow]:
+    """They come with those first that fare worst."""
+    if by == "state":
+        return hosts
+    return sorted(hosts, key=_KEYS[by.removeprefix("-")], reverse=by.startswith("-"))
 
 
 def _fits(host: HostRow, text: str) -> bool:

@@ -11,27 +11,20 @@ from seawall.controller.ui.overview import HostRow
 from seawall.core.circuit import CircuitState
 
 _MOST = 600
-_WORST = {"sick": 0, "quarantined": 1, "degraded": 2, "offline": 3, "healthy": 4}
-
-
-def severity(host: HostRow) -> tuple[int, int, str]:
-    """The order in which hosts need somebody."""
-    return _WORST.get(host.state, 5), host.score, host.name
 
 
 class HostMap:
-    """A card with the map; `order` says which hosts come first, and stay when there are too many."""
+    """A card with the map."""
 
-    def __init__(self, label: str, order: Callable[[HostRow], tuple[int, int, str]]) -> None:
-        self._order = order
+    def __init__(self, label: str) -> None:
         self._cells: list[Tag] = []
         with box("card", "section", aria_label=label):
             self._map = box("map")
             self._note = Tag("p", "", "muted small")
 
     def fill(self, hosts: Sequence[HostRow], state: Callable[[HostRow], str]) -> None:
-        """Show these hosts, each with a state."""
-        shown = sorted(hosts, key=self._order)[:_MOST]
+        """Show these hosts, each with a state; those that come first stay when there are too many."""
+        shown = hosts[:_MOST]
         with self._map:
             while len(self._cells) < len(shown):
                 self._cells.append(Tag("a"))

@@ -22,6 +22,7 @@ _SHARE = 10
 """Of the time, at most one part in so many is spent on it."""
 _TOGETHER = 100
 
+_WORST = {"sick": 0, "quarantined": 1, "degraded": 2, "offline": 3, "healthy": 4}
 _SEVERITY = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
 
 
@@ -42,8 +43,13 @@ class HostRow(Struct, frozen=True):
     simulated: bool
 
 
+def severity(host: HostRow) -> tuple[int, int, str]:
+    """The order in which hosts need somebody."""
+    return _WORST.get(host.state, 5), host.score, host.name
+
+
 class Overview(Struct, frozen=True):
-    """All hosts by name, and how many are in which state."""
+    """All hosts, those that fare worst first, and how many are in which state."""
 
     hosts: list[HostRow] = []
     counts: dict[str, int] = {}
@@ -83,6 +89,7 @@ class FleetOverview:
             if index % _TOGETHER == _TOGETHER - 1:
                 await asyncio.sleep(0)  # commands have their turn
             rows.append(self._row(agent))
+        rows.sort(key=severity)
         return Overview(
             rows,
             dict(Counter(row.state for row in rows)),
