@@ -12,11 +12,11 @@ from seawall.cli.connect import ask
 from seawall.cli.exits import CliProblem, UsageProblem
 from seawall.cli.output import print_json, print_table, say, since, tell
 from seawall.cli.token import lifetime_seconds
+from seawall.cli.toml_files import text_of, understood
 from seawall.cli.wording import safe
 from seawall.client.alert_models import Alert, AskedSilence, ChannelTest, Delivery, Rule, RulesView
 from seawall.core.alert_rules import AlertKind
 from seawall.engine.alert_settings import read_alert_settings
-from seawall.toml_document import InvalidToml
 
 if TYPE_CHECKING:
     from seawall.client.client import Client
@@ -156,14 +156,7 @@ def show_rules(context: typer.Context, as_json: Json = False) -> None:
 @app.command("check")
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="An alert file.")]) -> None:
     """Read an alert file and say what is wrong with it, without a controller."""
-    try:
-        settings = read_alert_settings(str(file), file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CliProblem(f"{file} can't be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise CliProblem(f"{file} isn't UTF-8 text; save it as UTF-8") from error
-    except InvalidToml as error:
-        raise CliProblem(str(error)) from error
+    settings = understood(str(file), text_of(file), read_alert_settings)
     off = sum(not rule.enabled for rule in settings.rules.values())
     say(f"{file} is fine: {len(settings.rules) - off} rules on, {off} off, {len(settings.silences)} silences")
 

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from seawall.cli.connect import ask
-from seawall.cli.exits import CliProblem, UsageProblem
+from seawall.cli.exits import UsageProblem
 from seawall.cli.output import print_json, print_table, say
+from seawall.cli.toml_files import text_of, understood
 from seawall.core.policy import PRESETS
 from seawall.engine.policies import read_policies
-from seawall.toml_document import InvalidToml
 
 app = typer.Typer(
     no_args_is_help=True, help="How commands are carried: timeouts, retries, circuits, budgets."
@@ -59,10 +59,7 @@ def show(
 @app.command("check")
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A policy file.")]) -> None:
     """Read a policy file and say what is wrong with it, without a controller."""
-    try:
-        policies = read_policies(str(file), _read(file))
-    except InvalidToml as error:
-        raise CliProblem(str(error)) from error
+    policies = understood(str(file), text_of(file), read_policies)
     say(f"{file} is fine: preset {policies.preset}")
 
 
@@ -80,25 +77,13 @@ def set_policy(
         raise UsageProblem("give either a policy file or --preset NAME")
     if preset is not None and preset not in PRESETS:
         raise UsageProblem(f"no preset is named {preset!r}; there are {', '.join(PRESETS)}")
-    text = f'preset = "{preset}"\n' if file is None else _read(file)
-    try:
-        read_policies(str(file or "preset"), text)
-    except InvalidToml as error:
-        raise CliProblem(str(error)) from error
+    text = f'preset = "{preset}"\n' if file is None else text_of(file)
+    understood(str(file or "preset"), text, read_policies)
     policy = ask(context, lambda client: client.set_policy(text))
     if as_json:
         print_json(policy)
     else:
         say(f"new policies hold now: preset {policy.preset}, file {policy.file}")
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CliProblem(f"{file} can't be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise CliProblem(f"{file} isn't UTF-8 text; save it as UTF-8") from error
 
 
 def _text(value: object) -> str:

@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 
 from seawall.cli.connect import ask
-from seawall.cli.exits import CliProblem
 from seawall.cli.output import print_json, print_table, say, since
+from seawall.cli.toml_files import text_of, understood
 from seawall.cli.wording import safe
 from seawall.client.remediation_models import RemediationDecision, RemediationRule
 from seawall.engine.remediation_settings import read_remediation_settings
-from seawall.toml_document import InvalidToml
 
 app = typer.Typer(no_args_is_help=True, help="What is done about alerts by itself.")
 
@@ -55,14 +54,7 @@ def history(
 @app.command("check")
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="A remediation file.")]) -> None:
     """Read a remediation file and say what is wrong with it, without a controller."""
-    try:
-        settings = read_remediation_settings(str(file), file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CliProblem(f"{file} can't be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise CliProblem(f"{file} isn't UTF-8 text; save it as UTF-8") from error
-    except InvalidToml as error:
-        raise CliProblem(str(error)) from error
+    settings = understood(str(file), text_of(file), read_remediation_settings)
     acting = sum(remedy.acts for remedy in settings.remedies)
     rest = len(settings.remedies) - acting
     say(f"{file} is fine: {acting} rules act, {rest} only say what they would do")

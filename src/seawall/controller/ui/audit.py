@@ -10,6 +10,7 @@ from nicegui import Client, ui
 
 from seawall.controller.api.audit import follow_chain
 from seawall.controller.ui import words
+from seawall.controller.ui.backwards import Backwards
 from seawall.controller.ui.downloads import AUDIT
 from seawall.controller.ui.elements import Button, Cell, Choice, Field, Table, Tag, box, heading
 from seawall.controller.ui.frame import Page, part
@@ -18,7 +19,6 @@ from seawall.engine.audit import Action, AuditRecord
 from seawall.engine.audit_chain import ChainCheck, Verdict
 from seawall.operations.operation import Role
 
-_PAGE_SIZE = 50
 _ALL = "all"
 _COLUMNS = ("Position", "When, UTC", "Who", "From", "Did", "About", "Detail")
 _LONGEST_DETAIL = 2_000
@@ -38,12 +38,10 @@ async def audit(request: Request, client: Client) -> None:
 
 
 class AuditPage:
-    """What the page shows. It goes back from the newest by the last one shown: no list is ever counted."""
+    """What the page shows."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._before: list[int] = []
-        self._last = 0
         with box("headline"):
             heading("Audit", 1)
             self._verdict = Tag("span", "", "state", role="status")
@@ -58,9 +56,7 @@ class AuditPage:
         with box("card", "section", aria_label="Entries"):
             self._table = Table([("", name) for name in _COLUMNS], label="Entries")
             self._table.root.classes("audit")
-            with box("pager"):
-                self._newer = Button("Newer", self._go_newer)
-                self._older = Button("Older", self._go_older)
+            self._pager = Backwards[AuditRecord, int](lambda record: record.position, page.refresh)
 
     async def begin(self, page: Page) -> None:
         """Show it, and keep it up to date."""
@@ -71,13 +67,8 @@ class AuditPage:
         if not self._page.may(Role.ADMIN):
             self._table.fill([], "Who did what is for admins to see.")
             return
-        records = await self._find()
-        more = len(records) > _PAGE_SIZE
-        records = records[:_PAGE_SIZE]
-        self._last = records[-1].position if records else 0
+        records = self._pager.page(await self._find())
         self._table.fill([_cells(record) for record in records], "No entry fits this filter.")
-        self._newer.enable(bool(self._before))
-        self._older.enable(more)
         verdict = self._page.house.chain.verdict
         self._verdict.show(*_told(verdict))
 
@@ -93,8 +84,8 @@ class AuditPage:
             actions=actions,
             subject=self._subject.value.strip() or None,
             since=None if seconds is None else services.clock.wall() - timedelta(seconds=seconds),
-            limit=_PAGE_SIZE + 1,
-            before=self._before[-1] if self._before else None,
+            limit=self._pager.most,
+            before=self._pager.before,
         )
 
     async def _verify(self) -> None:
@@ -106,18 +97,7 @@ class AuditPage:
         await self._page.act(work, Role.ADMIN, "verifying the audit log")
 
     async def _changed(self) -> None:
-        self._before = []
-        await self._page.refresh()
-
-    async def _go_older(self) -> None:
-        if self._last:
-            self._before.append(self._last)
-        await self._page.refresh()
-
-    async def _go_newer(self) -> None:
-        if self._before:
-            self._before.pop()
-        await self._page.refresh()
+        await self._pager.restart()
 
 
 def _told(verdict: Verdict | None) -> tuple[str, str]:

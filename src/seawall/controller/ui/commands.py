@@ -5,13 +5,13 @@ from __future__ import annotations
 from fastapi import Request
 from nicegui import Client, ui
 
+from seawall.controller.ui.backwards import Backwards
 from seawall.controller.ui.command_list import CommandTable
-from seawall.controller.ui.elements import Button, Choice, Field, Tag, box, heading
+from seawall.controller.ui.elements import Choice, Field, Tag, box, heading
 from seawall.controller.ui.frame import Page
 from seawall.core.command import CommandState
 from seawall.engine.records import CommandRecord
 
-_PAGE_SIZE = 50
 _ALL = "all"
 _KINDS: dict[str, tuple[CommandState, ...]] = {
     _ALL: (),
@@ -32,12 +32,10 @@ async def commands(request: Request, client: Client, host: str = "") -> None:
 
 
 class CommandsPage:
-    """What the page shows. It goes back from the newest by the last one shown: no list is ever counted."""
+    """What the page shows."""
 
     def __init__(self, page: Page, host: str) -> None:
         self._page = page
-        self._before: list[str] = []
-        self._last = ""
         with box("headline"):
             heading("Commands", 1)
             self._summary = Tag("p", "", "muted")
@@ -47,9 +45,7 @@ class CommandsPage:
             self._operation = Field("Operation", "", self._changed)
         with box("card", "section", aria_label="Commands"):
             self._table = CommandTable(page, with_host=True)
-            with box("pager"):
-                self._newer = Button("Newer", self._go_newer)
-                self._older = Button("Older", self._go_older)
+            self._pager = Backwards[CommandRecord, str](lambda record: record.command_id, page.refresh)
 
     async def begin(self, page: Page) -> None:
         """Show it, and keep it up to date."""
@@ -58,12 +54,7 @@ class CommandsPage:
     async def show(self) -> None:
         """How things are now."""
         records, empty = await self._find()
-        more = len(records) > _PAGE_SIZE
-        records = records[:_PAGE_SIZE]
-        self._last = records[-1].command_id if records else ""
-        self._table.fill(records, empty)
-        self._newer.enable(bool(self._before))
-        self._older.enable(more)
+        self._table.fill(self._pager.page(records), empty)
         overview = await self._page.house.overview.look()
         self._summary.show(f"{overview.running:,} under way on hosts now")
 
@@ -79,21 +70,10 @@ class CommandsPage:
             agent_id=agent_id,
             states=_KINDS[self._kind.value],
             operation=self._operation.value.strip() or None,
-            limit=_PAGE_SIZE + 1,
-            before=self._before[-1] if self._before else None,
+            limit=self._pager.most,
+            before=self._pager.before,
         )
         return found, "No command fits this filter."
 
     async def _changed(self) -> None:
-        self._before = []
-        await self._page.refresh()
-
-    async def _go_older(self) -> None:
-        if self._last:
-            self._before.append(self._last)
-        await self._page.refresh()
-
-    async def _go_newer(self) -> None:
-        if self._before:
-            self._before.pop()
-        await self._page.refresh()
+        await self._pager.restart()
