@@ -58,6 +58,8 @@ class AlertSender:
                 await asyncio.wait(self._busy.values())
 
     async def _begin_what_is_due(self) -> None:
+        # What is under way now may be over when the answer is here, which doesn't know it then.
+        busy = set(self._busy)
         try:
             waiting = await self._store.undelivered()
         except StoreFailed as error:
@@ -69,7 +71,7 @@ class AlertSender:
             by_channel.setdefault(delivery.channel, []).append(delivery)
         self._not_before = {name: when for name, when in self._not_before.items() if name in by_channel}
         for channel, deliveries in by_channel.items():
-            if channel not in self._busy and self._not_before.get(channel, 0.0) <= self._clock.now():
+            if channel not in busy and self._not_before.get(channel, 0.0) <= self._clock.now():
                 self._busy[channel] = asyncio.create_task(self._serve(channel, deliveries))
 
     async def _pause(self) -> None:
