@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from seawall.agent.operations.registry import STREAMERS
 from seawall.agent.operations.streaming import Lines, Streamer, StreamWork
-from seawall.agent.streams import KEEP_SECONDS, Streams
+from seawall.agent.streams import KEEP_SECONDS, MAKE_WAY_SECONDS, Streams
 from seawall.core.command import SafetyClass
 from seawall.operations.operation import Operation, StreamKind
 from seawall.operations.registry import OPERATIONS
@@ -382,3 +382,29 @@ async def test_lines_are_cut_where_they_end() -> None:
     assert lines.feed(b'{"a":') == []
     assert lines.feed(b"1}\n\n{") == [b'{"a":1}\n']
     assert lines.feed(b"}\n") == [b"{}\n"]
+
+
+async def test_a_source_is_read_slower_while_commands_come_and_at_once_when_none_do() -> None:
+    moments: list[float] = []
+
+    async def talk(work: StreamWork) -> object:
+        for _ in range(20):
+            await work.write(b"x")
+            moments.append(bench.clock.now())
+        return None
+
+    bench = Bench({"talk": talk})
+    start = bench.clock.now()
+    await bench.open("before")
+    assert moments == [start] * 20
+    moments.clear()
+    bench.streams.make_way()
+    await bench.open("beside")
+    await bench.clock.advance(0.01)
+    assert 0 < len(moments) < 10, "a breath between two reads"
+    await bench.clock.advance(MAKE_WAY_SECONDS)
+    assert len(moments) == 20
+    moments.clear()
+    await bench.open("after")
+    assert len(set(moments)) == 1
+    await bench.streams.end()

@@ -46,6 +46,12 @@ KEEP_SECONDS = 60.0
 MOST_STREAMS = 64
 """How many streams there are at once; each may hold a window of bytes in both directions."""
 
+MAKE_WAY_SECONDS = 0.1
+"""How long streams make way after a command has come."""
+
+_BREATH_SECONDS = 0.002
+"""The time between two pieces of a stream that makes way; its source isn't read meanwhile."""
+
 _MARK_BYTES = 64  # room for the record that says how much was left out
 
 _logger = logging.getLogger("seawall.agent.streams")
@@ -68,6 +74,7 @@ class _Stream:
         self._owner = owner
         self._room = asyncio.Event()
         self._dropped = 0
+        self._rests_until = 0.0
         self._input: deque[bytes] = deque()
         self._inflow = Inflow()
         self._given = asyncio.Event()
@@ -84,7 +91,10 @@ class _Stream:
 
     async def write(self, data: bytes) -> None:
         """See `StreamWork.write`."""
-        out = self.out
+        clock, out = self._owner.clock, self.out
+        if self._owner.makes_way and clock.now() < self._rests_until:
+            await clock.sleep_until(self._rests_until)
+        self._rests_until = clock.now() + _BREATH_SECONDS
         while data:
             if out.room < (_MARK_BYTES if self._dropped else 1):
                 self._room.clear()
@@ -212,6 +222,7 @@ class Streams:
         # In the order of their turns.
         self._ready: OrderedDict[str, _Stream] = OrderedDict()
         self._wake: Callable[[], object] | None = None
+        self._way_made_until = clock.now()
         self.moves = 0
         """How many times readers have taken more of their streams, by credit or where they resume, or sent more."""
 
@@ -234,6 +245,15 @@ class Streams:
                 stream.timer = self.clock.call_at(
                     self.clock.now() + KEEP_SECONDS, partial(self._expire, stream)
                 )
+
+    def make_way(self) -> None:
+        """A command has come. While some do, sources are read slower, so that a processor is free for them."""
+        self._way_made_until = self.clock.now() + MAKE_WAY_SECONDS
+
+    @property
+    def makes_way(self) -> bool:
+        """Whether a command has come lately."""
+        return self.clock.now() < self._way_made_until
 
     def next_message(self) -> StreamData | StreamEnd | None:
         """The next chunk, or end of a stream; None if nothing waits."""
