@@ -16,7 +16,9 @@ from seawall.agent.docker import AioDocker, DockerFailure
 pytestmark = pytest.mark.asyncio
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n"
-VERSION = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 22\r\n\r\n{"ApiVersion": "1.41"}'
+VERSION = (
+    b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 22\r\n\r\n{"ApiVersion": "1.41"}'
+)
 SENT_BYTES = 4096
 READ_AHEAD_BYTES = 64 * 1024
 
