@@ -96,6 +96,22 @@ async def test_a_question_about_a_void_command_ends_it_with_the_reason() -> None
     assert bench.docker.effects == []
 
 
+@pytest.mark.parametrize(("remaining_seconds", "removed"), [(60.0, True), (4.0, False)])
+async def test_what_a_removal_still_lacks_is_done_before_its_deadline_only(
+    remaining_seconds: float, removed: bool
+) -> None:
+    bench = await opened(runners=sick("container_remove", Fault.BROKEN_BEFORE))
+    attempt = bench.give("container_remove", remaining_seconds, container="web", force=True)
+    await bench.clock.advance(1)
+    bench.docker.end("web", 137)
+    await bench.clock.advance(20)
+    assert attempt in bench.answers()
+    word = last(bench)
+    assert summary(word) == ((None, "none") if removed else ("docker_error", "docker_refused"))
+    assert removed or "the command's time is over" in (word.error or "")
+    assert ("web" in [each.name for each in bench.docker.containers]) is not removed
+
+
 async def test_an_opaque_change_in_doubt_is_unknown_for_good_and_shows_its_evidence() -> None:
     bench = await opened(
         runners=sick("container_restart", Fault.BROKEN_AFTER), verifiers=opaque("container_restart")

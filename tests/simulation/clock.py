@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from math import ulp
 from random import Random
 
 from seawall.clock import Timer
@@ -64,7 +65,10 @@ class SimulatedClock:
         """See `Clock.call_at`."""
         if not self._alive():
             return _Never()
-        return self._loop.call_at(when - self._offset, self._call, callback)
+        moment = when - self._offset
+        while moment + self._offset < when:  # rounded, it would be called too early, again and again
+            moment += ulp(when)
+        return self._loop.call_at(moment, self._call, callback)
 
     async def sleep_until(self, when: float) -> None:
         """See `Clock.sleep_until`."""

@@ -319,6 +319,7 @@ class Changes:
             failure,
             timeout_seconds,
             partial(self._attempts.progress, job),
+            job.begin_by,
         )
         return job.case
 

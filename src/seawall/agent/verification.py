@@ -36,7 +36,8 @@ class Case(Struct):
     """A change whose end isn't known.
 
     `failure` is how it ended as far as anybody saw: in the doubt of its own answer, in a bug, or (None) with the
-    process. `began` is when the doubt began (monotonic), `timeout_seconds` what each further call may take.
+    process. `began` is when the doubt began (monotonic), `timeout_seconds` what each further call may take, `begin_by`
+    the command's deadline (monotonic), which a new process doesn't know: then it is over.
     """
 
     entry: Entry
@@ -47,6 +48,7 @@ class Case(Struct):
     failure: Outcome | None
     timeout_seconds: float
     progress: Report
+    begin_by: float = 0.0
 
     @property
     def answered(self) -> bool:
@@ -155,6 +157,8 @@ class Verification:
             finding, target = await self._look(case, verifier)
             outcome = self._concluded(case, finding)
             if outcome is None and finding.verdict is Verdict.PARTIAL and verifier and target:
+                if verifier.in_time and self._clock.now() >= case.begin_by:
+                    return _unfinished(case, f"{finding.reason}, and the command's time is over")
                 outcome = await self._resume(case, verifier, target, finding)
             if outcome is not None:
                 return outcome
@@ -198,11 +202,7 @@ class Verification:
             _logger.info("%s was done: %s", case.about, finding.reason)
             return Outcome(response=_verified(finding.response))
         if finding.verdict is Verdict.FAILED:
-            return Outcome(
-                CommandErrorCode.DOCKER_ERROR,
-                f"{case.about} failed: {finding.reason}",
-                circumstance=Circumstance.DOCKER_REFUSED,
-            )
+            return _unfinished(case, finding.reason)
         if finding.verdict is Verdict.NOT_APPLIED and case.answered and case.failure is not None:
             return replace(case.failure, circumstance=Circumstance.DOCKER_REFUSED)
         if finding.verdict is Verdict.NOT_APPLIED:
@@ -249,6 +249,14 @@ class Verification:
             f"{case.about} may have been done: {reason}. Look at the host before you repeat it",
             evidence=case.evidence(now, reason),
         )
+
+
+def _unfinished(case: Case, reason: str) -> Outcome:
+    return Outcome(
+        CommandErrorCode.DOCKER_ERROR,
+        f"{case.about} failed: {reason}",
+        circumstance=Circumstance.DOCKER_REFUSED,
+    )
 
 
 def _verified(response: object) -> object:

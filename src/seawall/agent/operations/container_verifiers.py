@@ -303,6 +303,8 @@ VERIFIERS = {
     "container_unpause": Verifier(_pre_image, _by(_unpause, _gone), at_once, container_by_id),
     "container_set_limits": Verifier(_limits_pre_image, _verify_limits, at_once, container_by_id),
     "container_remove": Verifier(
-        _pre_image, _by(_remove, _removed), at_once, container_by_id, resume=container_remove
+        *(_pre_image, _by(_remove, _removed), at_once, container_by_id),
+        resume=container_remove,
+        in_time=True,
     ),
 }

@@ -84,7 +84,8 @@ class Verifier(Struct, frozen=True):
     """How one operation is verified. `settle_seconds` is how long Docker may go on with it after everything broke.
 
     `find` looks for its object, `resume` does what a PARTIAL change still lacks. With `journaled` the operation records
-    its steps itself, so that its journal says where to go on.
+    its steps itself, so that its journal says where to go on. With `in_time` it is done before the command's deadline
+    only: what looks like a first step may have been somebody else's doing, and what is left destroys.
     """
 
     pre_image: Callable[[Record], PreImage]
@@ -93,6 +94,7 @@ class Verifier(Struct, frozen=True):
     find: Finder
     resume: Runner | None = None
     journaled: bool = False
+    in_time: bool = False
 
 
 SETTLE_SECONDS = 5.0
