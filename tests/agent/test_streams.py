@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 import pytest_asyncio
 
+from seawall.agent.courtesy import COURTEOUS_SECONDS
 from seawall.agent.operations.registry import STREAMERS
 from seawall.agent.operations.streaming import Lines, Streamer, StreamWork
-from seawall.agent.streams import KEEP_SECONDS, MAKE_WAY_SECONDS, Streams
+from seawall.agent.streams import KEEP_SECONDS, Streams
 from seawall.core.command import SafetyClass
 from seawall.operations.operation import Operation, StreamKind
 from seawall.operations.registry import OPERATIONS
@@ -398,11 +399,11 @@ async def test_a_source_is_read_slower_while_commands_come_and_at_once_when_none
     await bench.open("before")
     assert moments == [start] * 20
     moments.clear()
-    bench.streams.make_way()
+    bench.streams.courtesy.command_came()
     await bench.open("beside")
     await bench.clock.advance(0.01)
     assert 0 < len(moments) < 10, "a breath between two reads"
-    await bench.clock.advance(MAKE_WAY_SECONDS)
+    await bench.clock.advance(COURTEOUS_SECONDS)
     assert len(moments) == 20
     moments.clear()
     await bench.open("after")

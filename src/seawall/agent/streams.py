@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from seawall.agent.answers import bug
+from seawall.agent.courtesy import Courtesy
 from seawall.agent.discretion import hold_secrets
 from seawall.agent.docker import Docker, DockerFailure
 from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy, judge_operation
@@ -46,12 +47,6 @@ KEEP_SECONDS = 60.0
 MOST_STREAMS = 64
 """How many streams there are at once; each may hold a window of bytes in both directions."""
 
-MAKE_WAY_SECONDS = 0.1
-"""How long streams make way after a command has come."""
-
-_BREATH_SECONDS = 0.002
-"""The time between two pieces of a stream that makes way; its source isn't read meanwhile."""
-
 _MARK_BYTES = 64  # room for the record that says how much was left out
 
 _logger = logging.getLogger("seawall.agent.streams")
@@ -74,7 +69,7 @@ class _Stream:
         self._owner = owner
         self._room = asyncio.Event()
         self._dropped = 0
-        self._rests_until = 0.0
+        self._written_at = 0.0
         self._input: deque[bytes] = deque()
         self._inflow = Inflow()
         self._given = asyncio.Event()
@@ -91,10 +86,8 @@ class _Stream:
 
     async def write(self, data: bytes) -> None:
         """See `StreamWork.write`."""
-        clock, out = self._owner.clock, self.out
-        if self._owner.makes_way and clock.now() < self._rests_until:
-            await clock.sleep_until(self._rests_until)
-        self._rests_until = clock.now() + _BREATH_SECONDS
+        out = self.out
+        self._written_at = await self._owner.courtesy.breathe(self._written_at)
         while data:
             if out.room < (_MARK_BYTES if self._dropped else 1):
                 self._room.clear()
@@ -222,7 +215,7 @@ class Streams:
         # In the order of their turns.
         self._ready: OrderedDict[str, _Stream] = OrderedDict()
         self._wake: Callable[[], object] | None = None
-        self._way_made_until = clock.now()
+        self.courtesy = Courtesy(clock)
         self.moves = 0
         """How many times readers have taken more of their streams, by credit or where they resume, or sent more."""
 
@@ -245,15 +238,6 @@ class Streams:
                 stream.timer = self.clock.call_at(
                     self.clock.now() + KEEP_SECONDS, partial(self._expire, stream)
                 )
-
-    def make_way(self) -> None:
-        """A command has come. While some do, sources are read slower, so that a processor is free for them."""
-        self._way_made_until = self.clock.now() + MAKE_WAY_SECONDS
-
-    @property
-    def makes_way(self) -> bool:
-        """Whether a command has come lately."""
-        return self.clock.now() < self._way_made_until
 
     def next_message(self) -> StreamData | StreamEnd | None:
         """The next chunk, or end of a stream; None if nothing waits."""

@@ -122,7 +122,7 @@ class Worker:
 
     def execute(self, message: Execute, age_seconds: float = 0.0) -> None:
         """Take on an attempt; it gets one answer at least, now or later. `age_seconds` is what it lost on its way."""
-        self.streams.make_way()
+        self.streams.courtesy.command_came()
         if self._within is None:
             self._take_on(message, age_seconds)
         else:

@@ -21,6 +21,7 @@ from seawall.controller.auth import Access
 from seawall.controller.authority import CertificateAuthority
 from seawall.controller.door_log import DoorLog
 from seawall.controller.enrolment import new_join_token, revoke_agent
+from seawall.controller.garbage import collect_garbage
 from seawall.controller.gateway import Gateway
 from seawall.controller.listener import ApiListener, names_of, reachable
 from seawall.controller.passwords import Passwords
@@ -315,6 +316,15 @@ async def run_controller(
         _logger.info("stopping")
 
 
+async def _collected(settings: ControllerSettings, on_ready: Callable[[Running], None]) -> None:
+    clock = SystemClock()
+    collecting = asyncio.create_task(collect_garbage(clock), name="garbage")
+    try:
+        await run_controller(settings, clock, on_ready=on_ready)
+    finally:
+        collecting.cancel()
+
+
 def main(settings: ControllerSettings, on_ready: Callable[[Running], None] | None = None) -> int:
     """Run a controller in this process until a signal stops it; returns the exit code.
 
@@ -331,10 +341,9 @@ def main(settings: ControllerSettings, on_ready: Callable[[Running], None] | Non
         if on_ready is not None:
             on_ready(running)
 
-    work = run_controller(settings, SystemClock(), on_ready=settle)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(work)
+            runner.run(_collected(settings, settle))
     except StartFailed as error:
         _say(f"the controller can't start: {error}")
         return EXIT_FAILED
