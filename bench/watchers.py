@@ -8,6 +8,7 @@ restarts on hosts of the fleet through the API, with and without the five in tur
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import sys
 import tempfile
@@ -251,6 +252,7 @@ async def measure(hosts: int, rounds: int) -> list[Row]:
 
 
 async def figures(plane: Plane, browser: Browser, client: Client, hosts: int, rounds: int) -> list[Row]:
+    gc.disable()  # who measures is not who is measured
     cookies = [await signed_in(plane, f"watcher-{number}") for number in range(WATCHERS + 1)]
     page = await signed_in_page(browser, cookies[0], plane.url)
     looks = await interactive(plane, page, hosts)
