@@ -7,6 +7,7 @@ They come in a row, as the hosts of a data centre that are switched on one after
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -54,6 +55,7 @@ async def serve(homes: list[Path]) -> None:
         agents.append(asyncio.create_task(agent(home, clock)))
         await asyncio.sleep(1 / _A_SECOND)
     settle()
+    gc.disable()  # an agent of its own has a small heap; a look at thousands of them would be this bench's doing
     await over.wait()
     loop.remove_reader(sys.stdin.fileno())
     for each in agents:
