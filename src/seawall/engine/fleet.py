@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Protocol
 
 import msgspec
@@ -168,9 +169,11 @@ class Fleet:
 
     def agents(self, labels: Mapping[str, str] | None = None) -> list[AgentRecord]:
         """All agents by name, or those that have all of these labels."""
-        wanted = (labels or {}).items()
-        found = [agent for agent in self._agents.values() if wanted <= agent.labels.items()]
-        return sorted(found, key=lambda agent: agent.name)
+        found: Iterable[AgentRecord] = self._agents.values()
+        if labels:
+            wanted = labels.items()
+            found = [agent for agent in found if wanted <= agent.labels.items()]
+        return sorted(found, key=attrgetter("name"))
 
     # Who is connected
 

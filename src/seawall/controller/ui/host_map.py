@@ -18,6 +18,7 @@ class HostMap:
 
     def __init__(self, label: str) -> None:
         self._cells: list[Tag] = []
+        self._looks: list[tuple[str, str, str, CircuitState] | None] = []
         with box("card", "section", aria_label=label):
             self._map = box("map")
             self._note = Tag("p", "", "muted small")
@@ -28,8 +29,13 @@ class HostMap:
         with self._map:
             while len(self._cells) < len(shown):
                 self._cells.append(Tag("a"))
-        for cell, host in zip(self._cells, shown, strict=False):
-            shape, tone = words.shape(state(host))
+                self._looks.append(None)
+        for index, (cell, host) in enumerate(zip(self._cells, shown, strict=False)):
+            look = (host.name, host.state, state(host), host.circuit)
+            if look == self._looks[index]:
+                continue
+            self._looks[index] = look
+            shape, tone = words.shape(look[2])
             circuit = (
                 "" if host.circuit is CircuitState.CLOSED else f", a circuit {words.word(host.circuit.value)}"
             )
@@ -38,7 +44,8 @@ class HostMap:
             cell.show(
                 shape, f"cell {tone}", href=f"/ui/hosts/{part(host.name)}", title=label, aria_label=label
             )
-        for cell in self._cells[len(shown) :]:
+        for index, cell in enumerate(self._cells[len(shown) :], len(shown)):
+            self._looks[index] = None
             cell.reveal(False)
         more = len(hosts) - len(shown)
         self._note.show(

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 
 from msgspec import Struct
 
@@ -84,18 +85,20 @@ class FleetOverview:
             self._made_until = float("-inf")
 
     async def _make(self, agents: Sequence[AgentRecord]) -> Overview:
-        rows: list[HostRow] = []
+        # Whatever is done for each host is done in this loop, so that commands have their turn in between.
+        ranked: list[tuple[tuple[int, int, str], HostRow]] = []
+        counts: Counter[str] = Counter()
+        open_circuits = running = 0
         for index, agent in enumerate(agents):
             if index % _TOGETHER == _TOGETHER - 1:
-                await asyncio.sleep(0)  # commands have their turn
-            rows.append(self._row(agent))
-        rows.sort(key=severity)
-        return Overview(
-            rows,
-            dict(Counter(row.state for row in rows)),
-            sum(row.circuit is not CircuitState.CLOSED for row in rows),
-            sum(row.running for row in rows),
-        )
+                await asyncio.sleep(0)
+            row = self._row(agent)
+            ranked.append((severity(row), row))
+            counts[row.state] += 1
+            open_circuits += row.circuit is not CircuitState.CLOSED
+            running += row.running
+        ranked.sort(key=itemgetter(0))
+        return Overview([row for _, row in ranked], dict(counts), open_circuits, running)
 
     def _row(self, agent: AgentRecord) -> HostRow:
         services = self._services
