@@ -114,6 +114,16 @@ def test_a_copy_of_a_lost_ledger_that_finds_out_what_became_of_a_command(late: b
     assert broken(tale.acknowledged().healed().ended(300.0)) == []
 
 
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_copy_of_a_lost_ledger_that_does_not_know_that_there_was_no_effect(lost: bool) -> None:
+    tale = Tale().accepted().tell(Reached, name=Rare.VOID, agent="a1", command_id="c1")
+    tale.result(CommandErrorCode.DOCKER_ERROR, agent="", digest="").committed(CommandState.FAILED)
+    if lost:
+        tale.fault(FaultKind.LEDGER_LOST, Place.AGENT)
+    tale.done(CommandErrorCode.OUTCOME_UNKNOWN).acknowledged()
+    assert bool(broken(tale.healed().ended(300.0))) is not lost
+
+
 def test_a_restored_controller_that_imports_what_it_forgot() -> None:
     tale = Tale().opened(1).accepted(key="k1").effect().done().restored(0).not_found().opened(2, term=9)
     tale.accepted(imported=True, sequence=1).result().committed(CommandState.SUCCEEDED).acknowledged()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from seawall.core.command import CommandState
 from seawall.core.errors import CommandErrorCode
-from tests.simulation.history import FrameTaken, LedgerDone, Place, ResultCommitted
+from tests.simulation.history import FrameTaken, LedgerDone, Place, Rare, Reached, ResultCommitted
 from tests.simulation.invariants.record import Invariant, Record, Story, Violation
 from tests.simulation.invariants.states import current_state
 
@@ -41,6 +41,8 @@ def _check_committed(record: Record, story: Story, row: LedgerDone) -> Iterator[
         _same(earlier, last) and record.ledger_lost(row.agent, earlier, row.order) for earlier in story.done
     ):
         return  # an older copy of the ledger came to another conclusion
+    if last is not None and last.code is not None and _was_void(record, story, row, last):
+        return  # and here one that doesn't know that there was no effect
     if last is not None and _lost_for_good(record, story, row, last):
         return  # its ledger was lost, which settles it; what a copy of it knows makes no difference
     now = current_state(record, story, record.ends_at)
@@ -53,6 +55,17 @@ def _check_committed(record: Record, story: Story, row: LedgerDone) -> Iterator[
     elif not gone and row.agent not in record.out and record.due_at(row.at) is not None:
         sentence = f"the ledger says {_word(row)}, which was never committed"
         yield Violation(Invariant.I4, story.command_id, sentence, (row,) if now is None else (row, now))
+
+
+def _was_void(record: Record, story: Story, row: LedgerDone, last: ResultCommitted) -> bool:
+    """Whether the ledger had ruled out an effect before that was committed, and another was in its place by this row."""
+    return any(
+        reached.name == Rare.VOID
+        and reached.command_id == story.command_id
+        and reached.order < last.order
+        and record.ledger_lost(row.agent, reached, row.order)
+        for reached in record.of(Reached)
+    )
 
 
 def _lost_for_good(record: Record, story: Story, row: LedgerDone, last: ResultCommitted) -> bool:
