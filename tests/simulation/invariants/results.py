@@ -58,7 +58,7 @@ def _check_committed(record: Record, story: Story, row: LedgerDone) -> Iterator[
 
 
 def _was_void(record: Record, story: Story, row: LedgerDone, last: ResultCommitted) -> bool:
-    """Whether the ledger had ruled out an effect before that was committed, and another was in its place by this row."""
+    """Whether the ledger had ruled out an effect before that was committed, and this row is from another."""
     return any(
         reached.name == Rare.VOID
         and reached.command_id == story.command_id
