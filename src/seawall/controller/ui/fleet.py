@@ -107,7 +107,7 @@ class FleetPage:
             Cell(str(host.running) if host.running else "", "number"),
             Cell(words.latency(host.latency_seconds), "number"),
             Cell(words.plain(host.version), "muted"),
-            Cell(words.ago(host.heard_at, self._page.services.clock.wall()), "muted"),
+            Cell(words.lately(host.heard_at, self._page.services.clock.wall()), "muted"),
             Cell(words.plain(host.reason), "muted"),
         ]
 

@@ -52,6 +52,7 @@ STATES: Final[dict[str, tuple[str, str]]] = {
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _SHOWN_CONTROLS = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_JUST_NOW_SECONDS = 30.0
 
 
 def state(name: str) -> tuple[str, str]:
@@ -92,6 +93,17 @@ def ago(moment: datetime | None, now: datetime) -> str:
     if moment is None:
         return "never"
     return f"{span((now - moment).total_seconds())} ago"
+
+
+def lately(moment: datetime | None, now: datetime) -> str:
+    """How long ago something was that comes again and again.
+
+    What was in the last half a minute is just now: nobody reads fifty numbers that change every second, and everybody's
+    browser would draw them.
+    """
+    if moment is not None and (now - moment).total_seconds() < _JUST_NOW_SECONDS:
+        return "just now"
+    return ago(moment, now)
 
 
 def span(seconds: float) -> str:
