@@ -25,6 +25,6 @@ class Courtesy:
     async def breathe(self, since: float) -> float:
         """Wait for the time of a stream's next piece, with `since` that of the last one; return that time."""
         clock = self._clock
-        if since + BREATH_SECONDS > clock.now() < self._until:
+        if clock.now() < min(since + BREATH_SECONDS, self._until):
             await clock.sleep_until(since + BREATH_SECONDS)
         return clock.now()

@@ -157,8 +157,6 @@ class Verification:
             finding, target = await self._look(case, verifier)
             outcome = self._concluded(case, finding)
             if outcome is None and finding.verdict is Verdict.PARTIAL and verifier and target:
-                if verifier.in_time and self._clock.now() >= case.begin_by:
-                    return _unfinished(case, f"{finding.reason}, and the command's time is over")
                 outcome = await self._resume(case, verifier, target, finding)
             if outcome is not None:
                 return outcome
@@ -189,6 +187,8 @@ class Verification:
         if finding.verdict is Verdict.APPLIED and not quiet:
             # What is seen may be another's doing, while our own call is still on its way: it must not come later.
             return Finding(Verdict.UNDECIDED, f"{finding.reason}, but Docker may still be at it"), target
+        if finding.verdict is Verdict.PARTIAL and verifier.in_time and self._clock.now() >= case.begin_by:
+            return Finding(Verdict.FAILED, f"{finding.reason}, and the command's time is over"), target
         return finding, target
 
     def _settled_at(self, case: Case, verifier: Verifier | None) -> float:
@@ -202,7 +202,11 @@ class Verification:
             _logger.info("%s was done: %s", case.about, finding.reason)
             return Outcome(response=_verified(finding.response))
         if finding.verdict is Verdict.FAILED:
-            return _unfinished(case, finding.reason)
+            return Outcome(
+                CommandErrorCode.DOCKER_ERROR,
+                f"{case.about} failed: {finding.reason}",
+                circumstance=Circumstance.DOCKER_REFUSED,
+            )
         if finding.verdict is Verdict.NOT_APPLIED and case.answered and case.failure is not None:
             return replace(case.failure, circumstance=Circumstance.DOCKER_REFUSED)
         if finding.verdict is Verdict.NOT_APPLIED:
@@ -249,14 +253,6 @@ class Verification:
             f"{case.about} may have been done: {reason}. Look at the host before you repeat it",
             evidence=case.evidence(now, reason),
         )
-
-
-def _unfinished(case: Case, reason: str) -> Outcome:
-    return Outcome(
-        CommandErrorCode.DOCKER_ERROR,
-        f"{case.about} failed: {reason}",
-        circumstance=Circumstance.DOCKER_REFUSED,
-    )
 
 
 def _verified(response: object) -> object:
