@@ -6,10 +6,18 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol, TypeVar
+
+LEISURE: Final = 25
+"""Of the time, what is done at leisure takes one part in so many."""
+
+_TOGETHER = 100
+_LONGEST_PAUSE_SECONDS = 0.1
+
+Item = TypeVar("Item")
 
 
 class Timer(Protocol):
@@ -75,6 +83,20 @@ def wall_of(clock: Clock, moment: float) -> datetime:
 def moment_of(clock: Clock, wall: datetime) -> float:
     """The monotonic moment of a time of day, as the clock sees it now."""
     return clock.now() + (wall - clock.wall()).total_seconds()
+
+
+async def at_leisure(clock: Clock, items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
+    """A long list in pieces, for work that nobody waits for: pauses take all but one part in `LEISURE` of its time.
+
+    A turn for everybody else between two pieces isn't enough. A thread that wants the interpreter, such as the one that
+    writes, waits a whole switch interval whenever the event loop has something to do, and it wants it many times for a
+    command.
+    """
+    for start in range(0, len(items), _TOGETHER):
+        began = clock.now()
+        yield items[start : start + _TOGETHER]
+        ended = clock.now()
+        await clock.sleep_until(ended + min((ended - began) * (LEISURE - 1), _LONGEST_PAUSE_SECONDS))
 
 
 def seeded_dice(seed: str) -> Callable[[], float]:

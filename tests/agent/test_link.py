@@ -20,6 +20,7 @@ from seawall.agent.link import AgentLink, AgentRevoked
 from seawall.agent.session import ControllerSocket, End, HostFacts
 from seawall.agent.worker import Worker
 from seawall.controller.authority import CertificateAuthority
+from seawall.operations.registry import OPERATIONS
 from seawall.testing.clock import FakeClock
 from seawall.testing.dice import ScriptedDice
 from seawall.testing.docker import FakeDocker, Fault
@@ -129,7 +130,7 @@ def execute(
     sent_at: float = 0.0,
     **arguments: object,
 ) -> Execute:
-    sequence = 1 if operation == "container_restart" else 0
+    sequence = 1 if OPERATIONS[operation].changes else 0
     return Execute("command-1", correlation_id, 1, operation, dict(arguments), 30.0, epoch, sequence, sent_at)
 
 
@@ -707,9 +708,53 @@ async def test_an_agent_that_is_told_to_stop_says_goodbye_and_answers_first(
         assert isinstance(completed, Completed)
         assert completed.code == "agent_disconnected"
         assert isinstance(await visit.receive(), Goodbye)
-        await agent
+        assert await agent is False
         await visit.over.wait()
         assert docker.closed
+
+
+async def test_an_agent_that_restarts_says_so_and_its_program_begins_anew(
+    authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    async with controller_double(authority.server_context()) as controller:
+        clock = FakeClock()
+        agent = asyncio.create_task(
+            run_agent(
+                identity_for(controller, authority),
+                tmp_path,
+                FakeDocker(clock),
+                clock,
+                simulated=True,
+                restarts=True,
+            )
+        )
+        visit = await controller.visit()
+        hello = await visit.welcome()
+        assert "system_restart_agent" in hello.operations
+        await visit.send(execute("system_restart_agent"))
+        told = await visit.receive()
+        while not isinstance(told, Goodbye):
+            told = await visit.receive()
+        assert told.reason == "the agent was told to restart"
+        assert await agent is True
+
+
+async def test_an_agent_inside_another_program_does_not_offer_it(
+    authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    async with controller_double(authority.server_context()) as controller:
+        clock = FakeClock()
+        agent = asyncio.create_task(
+            run_agent(identity_for(controller, authority), tmp_path, FakeDocker(clock), clock, simulated=True)
+        )
+        visit = await controller.visit()
+        assert "system_restart_agent" not in (await visit.welcome()).operations
+        await visit.send(execute("system_restart_agent"))
+        told = await visit.receive()
+        assert isinstance(told, Completed)
+        assert told.code == "unsupported_operation"
+        agent.cancel()
+        await asyncio.wait((agent,))
 
 
 async def test_a_revoked_agent_ends_its_app(authority: CertificateAuthority, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from seawall.agent.docker import LOG_LIMIT_BYTES, Docker, DockerFailure, LogChunk, LogTail
 from seawall.agent.operations.containers import resolve
 from seawall.agent.operations.logs import LogLine, lines_of
+from seawall.agent.operations.own_process import OwnProcess
 from seawall.agent.operations.registry import RUNNERS, STREAMERS, VERIFIERS
 from seawall.agent.operations.runner import RESPONSE_LIMIT_BYTES, Execution, ResponseTooLarge, Target
 from seawall.core.command import SafetyClass
@@ -20,6 +21,9 @@ from seawall.testing.containers import FakeContainer
 from seawall.testing.docker import FakeDocker, Fault
 
 pytestmark = pytest.mark.asyncio
+
+OWN_PROCESS = OwnProcess(FakeClock(), "1.0")
+"""What an agent performs beside the registry, if it can be started anew."""
 
 
 def engine(*containers: FakeContainer) -> FakeDocker:
@@ -48,7 +52,7 @@ async def record(docker: Docker, operation: str, **arguments: object) -> dict[st
 
 async def test_every_supported_operation_has_a_runner_and_every_runner_an_operation() -> None:
     supported = {name for name, operation in OPERATIONS.items() if operation.supported and operation.command}
-    assert set(RUNNERS) == supported
+    assert {*RUNNERS, *OWN_PROCESS.runners} == supported
     assert set(STREAMERS) == {name for name, operation in OPERATIONS.items() if operation.stream is not None}
 
 
@@ -59,7 +63,7 @@ async def test_a_change_can_be_verified_or_says_that_it_can_not() -> None:
         if operation.supported and operation.changes and operation.safety is not SafetyClass.OPAQUE
     }
     changing = {name for name, operation in OPERATIONS.items() if operation.supported and operation.changes}
-    assert verifiable <= set(VERIFIERS) <= changing
+    assert verifiable <= {*VERIFIERS, *OWN_PROCESS.verifiers} <= changing
 
 
 async def test_a_change_is_never_begun_without_its_target() -> None:

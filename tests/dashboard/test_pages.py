@@ -15,6 +15,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from seawall.controller.sign_ins import IDLE
+from seawall.controller.ui.fleet import FleetPage
+from seawall.controller.ui.visits import Visit
 from seawall.engine.alert_settings import ALERT_FILE
 from seawall.engine.audit import read_exported
 from seawall.engine.audit_chain import ChainCheck
@@ -63,6 +65,28 @@ def test_the_fleet_shows_its_hosts_and_lets_one_more_join(stage: Stage, page: Pa
     expect(page.get_by_role("row", name=re.compile("joined"))).to_contain_text("● healthy")
     page.get_by_label("Filter by name, label or version").fill("no such host")
     expect(page.get_by_text("No host fits this filter.")).to_be_visible()
+
+
+def test_a_page_that_was_left_looks_no_more(
+    stage: Stage, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened, show, lives = list[str](), FleetPage.show, Visit.lives
+
+    async def noted_show(self: FleetPage) -> None:
+        happened.append("look")
+        await show(self)
+
+    async def noted_lives(self: Visit, *, used: bool) -> bool:
+        happened.append("turn")
+        return await lives(self, used=used)
+
+    monkeypatch.setattr(FleetPage, "show", noted_show)
+    monkeypatch.setattr(Visit, "lives", noted_lives)
+    sign_in(page, stage)
+    until("it looks again and again", lambda: happened.count("look") > 2)
+    page.goto("about:blank")
+    # It is kept for half a minute, in case that its browser comes back.
+    until("it has its turns and doesn't look", lambda: happened[-5:] == ["turn"] * 5)
 
 
 def test_a_container_is_restarted_from_its_hosts_page_and_its_log_is_followed(

@@ -187,7 +187,13 @@ def test_the_operations_of_the_first_release_are_there() -> None:
 
 def test_what_must_get_through_has_the_control_lane() -> None:
     lanes = {name for name, operation in OPERATIONS.items() if operation.lane is Lane.CONTROL}
-    assert lanes == {"ping", "container_inspect", "container_stop", "container_kill"}
+    assert lanes == {
+        "ping",
+        "container_inspect",
+        "container_stop",
+        "container_kill",
+        "system_restart_agent",
+    }
 
 
 def test_a_name_declared_twice_is_refused() -> None:

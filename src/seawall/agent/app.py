@@ -21,6 +21,8 @@ from seawall.agent.ledger import LEDGER_FILE, Ledger, LedgerDamaged, LedgerFaile
 from seawall.agent.link import AgentLink, AgentRevoked
 from seawall.agent.local_policy import UNRESTRICTED, LocalPolicy
 from seawall.agent.local_policy_file import PolicyError, load_policy
+from seawall.agent.operations.own_process import OwnProcess
+from seawall.agent.operations.registry import RUNNERS, VERIFIERS
 from seawall.agent.registries import reaches
 from seawall.agent.session import HostFacts
 from seawall.agent.spool import Spool
@@ -82,8 +84,12 @@ async def run_agent(
     stop: asyncio.Event | None = None,
     policy: LocalPolicy = UNRESTRICTED,
     spans: Spans | None = None,
-) -> None:
+    restarts: bool = False,
+) -> bool:
     """Serve the controller until `stop` is set, or until cancelled. Closes `docker` at the end.
+
+    With `restarts` the controller may have the agent end for a new one to follow: then True is returned, and the caller
+    has to begin anew.
 
     The ledger is a file in `directory`, where there is room for what commands print as well; `policy` is what the
     controller may do here. `spans` has a trace go on here, if its controller makes one.
@@ -107,7 +113,7 @@ async def run_agent(
         spool = Spool(directory / UPLOADS_DIRECTORY, clock)
         spool.start()
         try:
-            await _serve(
+            return await _serve(
                 identity=identity,
                 directory=directory,
                 ledger=ledger,
@@ -120,6 +126,7 @@ async def run_agent(
                 policy=policy,
                 spool=spool,
                 traces=_traces(spans, identity.name),
+                restarts=restarts,
             )
         finally:
             spool.close()
@@ -141,8 +148,10 @@ async def _serve(
     policy: LocalPolicy,
     spool: Spool,
     traces: ExecutionSpans | None,
-) -> None:
+    restarts: bool,
+) -> bool:
     version = agent_version()
+    process = OwnProcess(clock, version)
 
     async def describe() -> HostFacts:
         hostname = identity.name if simulated else socket.gethostname()
@@ -155,6 +164,8 @@ async def _serve(
         link.send if traces is None else traces.telling(link.send),
         ledger=ledger,
         version=version,
+        runners=RUNNERS | process.runners if restarts else RUNNERS,
+        verifiers=VERIFIERS | process.verifiers,
         disk_space=disk_space,
         absent=() if docker.compose_absent is None else (compose.PROGRAM,),
         policy=policy,
@@ -164,49 +175,65 @@ async def _serve(
         within=None if traces is None else traces.execution,
     )
     running = asyncio.create_task(link.run(worker), name=f"agent {identity.name}")
-    stopping = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")
+    stop = stop or asyncio.Event()
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    leaving = asyncio.create_task(process.leaving.wait(), name="restart")
     try:
-        await asyncio.wait((running, stopping, broken), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((running, stopping, leaving, broken), return_when=asyncio.FIRST_COMPLETED)
         if broken.done():
             raise broken.result()
         if not running.done():
             await worker.close(STOP_GRACE_SECONDS)
-            await link.say_goodbye("the agent was told to stop")
+            await link.say_goodbye(f"the agent was told to {'stop' if stop.is_set() else 'restart'}")
     finally:
         stopping.cancel()
+        leaving.cancel()
         running.cancel()
         await worker.close()
         if traces is not None:
             traces.close()
-        await asyncio.wait((running, stopping))
+        await asyncio.wait((running, stopping, leaving))
         if broken.done() and not running.cancelled():
             running.exception()  # it may have met the same failure
     if not running.cancelled():
         running.result()
+    return process.leaving.is_set() and not stop.is_set()
 
 
 def main(directory: Path, docker_url: str | None = None, log_format: LogFormat = "console") -> int:
     """Run this host's agent until SIGTERM or SIGINT; returns the process's exit code.
 
-    `directory` holds the identity and the policy that `seawall agent join` made, and the ledger.
+    `directory` holds the identity and the policy that `seawall agent join` made, and the ledger. If the controller
+    has it restarted, it replaces itself by the program as it is installed then, with the same command line.
     """
     configure(log_format)
     try:
         identity, policy = AgentIdentity.load(directory), load_policy(directory)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_until_told_to_stop(identity, directory, docker_url, policy))
+            again = runner.run(_until_told_to_stop(identity, directory, docker_url, policy))
     except (IdentityError, PolicyError, DockerAddressError, LedgerDamaged, AgentRevoked) as error:
         sys.stderr.write(f"the agent can't run: {error}\n")
         return _FAILED
     except LedgerFailed as error:
         sys.stderr.write(f"the agent has to end: {error}\n")
         return LEDGER_FAILED
-    return 0
+    return _start_anew() if again else 0
+
+
+def _start_anew() -> int:
+    """Doesn't return unless it fails."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - itself
+    except OSError as error:
+        sys.stderr.write(f"the agent can't start itself anew: {error}; start it again\n")
+        return _FAILED
 
 
 async def _until_told_to_stop(
     identity: AgentIdentity, directory: Path, docker_url: str | None, policy: LocalPolicy
-) -> None:
+) -> bool:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -226,11 +253,14 @@ async def _until_told_to_stop(
     settle()
     spans = open_spans("seawall-agent", os.environ)
     try:
-        await run_agent(identity, directory, docker, SystemClock(), stop=stop, policy=policy, spans=spans)
+        again = await run_agent(
+            identity, directory, docker, SystemClock(), stop=stop, policy=policy, spans=spans, restarts=True
+        )
     finally:
         if spans is not None:
             await spans.close()
-    _logger.info("agent %s has stopped", identity.name)
+    _logger.info("agent %s %s", identity.name, "starts anew" if again else "has stopped")
+    return again
 
 
 def _traces(spans: Spans | None, agent: str) -> ExecutionSpans | None:

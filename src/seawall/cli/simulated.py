@@ -54,7 +54,10 @@ async def _run(hosts: Sequence[tuple[Path, AgentIdentity]]) -> None:
     async def one(directory: Path, identity: AgentIdentity) -> None:
         docker = FakeDocker(clock, hostname=identity.name)
         try:
-            await run_agent(identity, directory, docker, clock, simulated=True, stop=stop, spans=spans)
+            while await run_agent(
+                identity, directory, docker, clock, simulated=True, stop=stop, spans=spans, restarts=True
+            ):
+                _logger.info("simulated host %s has its agent started anew", identity.name)
         except (AgentRevoked, LedgerDamaged) as error:
             # The other hosts of this process go on.
             _logger.warning("simulated host %s has ended: %s", identity.name, error)

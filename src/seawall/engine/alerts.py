@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from seawall.clock import Clock, moment_of, wall_of
+from seawall.clock import Clock, at_leisure, moment_of, wall_of
 from seawall.core.alert import Alert, Message, Said, Sign
 from seawall.core.alert_rules import AlertKind, Silence
 from seawall.core.alert_text import body_of, title_of
@@ -26,7 +26,6 @@ LOOK_EVERY_SECONDS = 10.0
 KEPT_DAYS = 30
 _TURN_EVERY_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 3_600.0
-_LOOKS_AT_ONCE = 50
 _MOST_UNKNOWN, _MOST_RESUMED = 1_000, 10_000
 _DAY_SECONDS = 86_400.0
 
@@ -193,11 +192,10 @@ class AlertKeeper:
     async def _look(self) -> None:
         """At every host, and at the certificates."""
         now, wall, rules = self._clock.now(), self._clock.wall(), self.settings.rules
-        for number, agent in enumerate(self._fleet.agents(), 1):
-            for sign in self._watch.look(self._host(agent.agent_id), rules, now):
-                self.take(sign)
-            if number % _LOOKS_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        async for agents in at_leisure(self._clock, self._fleet.agents()):
+            for agent in agents:
+                for sign in self._watch.look(self._host(agent.agent_id), rules, now):
+                    self.take(sign)
         for name, end in self._certificates.items():
             self.take(certificate_sign(name, (end - wall).total_seconds() / _DAY_SECONDS, rules))
         for alert in list(self._alerts.open.values()):

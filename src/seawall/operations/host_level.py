@@ -14,7 +14,7 @@ class Level(Enum):
     READ_ONLY = "read-only"
     """Look at everything, change nothing."""
     OPERATE = "operate"
-    """Start, stop and tune the containers that are there."""
+    """Start, stop and tune the containers that are there, and restart the agent."""
     MANAGE = "manage"
     """Create, replace and remove whatever the rules permit."""
 
@@ -31,6 +31,7 @@ _OPERATE = frozenset(
         "container_rename",
         "container_set_limits",
         "compose_restart",
+        "system_restart_agent",
     }
 )
 _EXEC = re.compile(r"(^|_)(exec|attach|copy_in)(_|$)")

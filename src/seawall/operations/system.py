@@ -35,6 +35,15 @@ SYSTEM_DF = Operation(
     timeout_seconds=120.0,
 )
 
+SYSTEM_RESTART_AGENT = Operation(
+    "system_restart_agent",
+    "End the host's agent and start it anew; containers aren't touched.",
+    SafetyClass.VERIFIABLE,
+    lane=Lane.CONTROL,
+    timeout_seconds=60.0,
+    touches_docker=False,
+)
+
 SYSTEM_EVENTS = Operation(
     "system_events",
     "What happens in the Docker Engine from now on, after a list of how its containers are.",
@@ -44,4 +53,4 @@ SYSTEM_EVENTS = Operation(
     command=False,
 )
 
-OPERATIONS = (PING, SYSTEM_INFO, SYSTEM_VERSION, SYSTEM_DF, SYSTEM_EVENTS)
+OPERATIONS = (PING, SYSTEM_INFO, SYSTEM_VERSION, SYSTEM_DF, SYSTEM_RESTART_AGENT, SYSTEM_EVENTS)

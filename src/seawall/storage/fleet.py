@@ -263,12 +263,9 @@ class FleetTables(Database):
             for start in range(0, len(agent_ids), _SEEN_TOGETHER)
         ]
 
-        def job(connection: Connection) -> None:
-            for group in groups:
-                connection.execute(_SEEN, group)
-
-        if groups:
-            await self.write(job)
+        for group in groups:
+            # Each by itself: commands that came in the meantime are written before the next one.
+            await self.write(partial(_note_seen, group))
 
     async def revoke_agent(self, agent_id: str, now: datetime, caller: Caller = CONTROLLER) -> bool:
         """See `FleetStore.revoke_agent`."""
@@ -283,6 +280,10 @@ def _change(statement: Statement, change: Mapping[str, object], entry: Entry, co
         return False
     connection.note(entry)
     return True
+
+
+def _note_seen(group: Mapping[str, object], connection: Connection) -> None:
+    connection.execute(_SEEN, group)
 
 
 def _numbered(agent_ids: Sequence[str]) -> dict[str, str]:

@@ -32,6 +32,10 @@ class System(Group):
         """What takes the host's disk space: images, containers, volumes and the build cache."""
         return await self._perform("system_df", on, {}, delivery)
 
+    async def restart_agent(self, *, on: On = None, **delivery: Unpack[Delivery]) -> Results:
+        """End the host's agent and start it anew; containers aren't touched."""
+        return await self._perform("system_restart_agent", on, {}, delivery)
+
     def stream_events(self, *, on: str) -> Stream:
         """What happens in the Docker Engine from now on, after a list of how its containers are, as a stream of
         the one host `on`: see `Stream`."""

@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from seawall.clock import wall_of
 from seawall.controller.api.bodies import document
-from seawall.controller.api.circuits import state_of
+from seawall.controller.api.circuits import states_of
 from seawall.controller.api.permissions import Admin, Viewer
 from seawall.controller.api.problems import Problem, ProblemCode, unknown_host
 from seawall.controller.api.services import Services, TheServices
+from seawall.core.circuit import CircuitState
 from seawall.core.command import Domain
 from seawall.core.health import Health, Vitals, judge
 from seawall.engine.records import AgentRecord
@@ -75,6 +76,7 @@ def agent_document(services: Services, record: AgentRecord) -> dict[str, object]
     clock = services.clock
     session = services.fleet.session(record.agent_id) if record.revoked_at is None else None
     guard = services.guards.get(record.agent_id)
+    circuits = states_of(services, record.agent_id)
     state = "connected" if session is not None else "disconnected"
     if record.quarantined_at is not None:
         state = "quarantined"
@@ -92,7 +94,7 @@ def agent_document(services: Services, record: AgentRecord) -> dict[str, object]
         "joined_at": record.joined_at,
         "quarantined_at": record.quarantined_at,
         "last_seen_at": wall_of(clock, session.heard_at) if session is not None else record.last_seen_at,
-        "circuits": {domain.value: state_of(services, record.agent_id, domain).value for domain in Domain},
+        "circuits": {domain.value: circuits.get(domain, CircuitState.CLOSED).value for domain in Domain},
         "in_flight": guard.bulkhead.in_flight if guard is not None else 0,
         "latency_seconds": session.latency_seconds if session is not None else None,
         "health": health_of(services, record.agent_id),
@@ -104,7 +106,7 @@ def health_of(services: Services, agent_id: str) -> Health:
     session = services.fleet.session(agent_id)
     if session is None:
         return judge(Vitals(False))
-    signs = session.signs
+    signs, states = session.signs, states_of(services, agent_id)
     known_disk = signs.total_bytes > 0
     return judge(
         Vitals(
@@ -116,10 +118,10 @@ def health_of(services: Services, agent_id: str) -> Health:
             signs.free_bytes if known_disk else None,
             signs.clock_offset_seconds,
             signs.longest_running_seconds,
-            state_of(services, agent_id, Domain.AGENT),
-            state_of(services, agent_id, Domain.DOCKER),
+            states.get(Domain.AGENT, CircuitState.CLOSED),
+            states.get(Domain.DOCKER, CircuitState.CLOSED),
             services.commands.unknown_count(agent_id),
-            state_of(services, agent_id, Domain.REGISTRY),
+            states.get(Domain.REGISTRY, CircuitState.CLOSED),
             tuple(signs.unreached),
         )
     )

@@ -128,10 +128,13 @@ async def overrule(
     )
 
 
-def state_of(services: Services, agent_id: str, domain: Domain) -> CircuitState:
-    """A circuit's state as the next command would find it."""
-    breaker = _breaker(services, agent_id, domain)
-    return CircuitState.CLOSED if breaker is None else effective_state(breaker, services.clock.now())
+def states_of(services: Services, agent_id: str) -> dict[Domain, CircuitState]:
+    """The states of a host's circuits as the next command would find them; one that is missing is CLOSED."""
+    guard = services.guards.get(agent_id)
+    if guard is None or guard.quiet:
+        return {}
+    now = services.clock.now()
+    return {domain: effective_state(breaker, now) for domain, breaker in guard.breakers}
 
 
 def effective_state(breaker: Breaker, now: float) -> CircuitState:

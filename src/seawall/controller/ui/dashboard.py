@@ -16,7 +16,8 @@ class Dashboard:
 
     def __init__(self, api: ASGIApp, services: Services, *, tls: bool) -> None:
         self._pages = Pages()
-        house = House(services, FleetOverview(services), Visits())
+        self._overview = FleetOverview(services)
+        house = House(services, self._overview, Visits())
         self._door = Door(api, house, self._pages, tls=tls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -26,3 +27,4 @@ class Dashboard:
     async def close(self) -> None:
         """End what runs for open pages."""
         await self._pages.close()
+        await self._overview.close()

@@ -54,8 +54,7 @@ class FleetPage:
             )
         self._map = HostMap("Map of hosts")
         self._overview: Overview | None = None
-        self._choice = ("", _ALL, "")
-        self._hosts: list[HostRow] = []
+        self._choice = ("", _ALL, "", 0)
         with box("card", "section", aria_label="Hosts"):
             self._table = Table(_COLUMNS, sorted_by="state", changed=self._changed, label="Hosts")
             self._pager = Pager(_PAGE_SIZE, self._page.refresh)
@@ -69,18 +68,18 @@ class FleetPage:
         overview = await self._page.house.overview.look()
         if self._joining is not None:
             self._joining.watch()
+        text, kind = self._filter.value.strip().lower(), self._kind.value
+        choice = (text, kind, self._table.sorted_by, self._pager.page)
+        if overview is self._overview and choice == self._choice:
+            return
+        self._overview, self._choice = overview, choice
         self._count(overview)
-        choice = (self._filter.value.strip().lower(), self._kind.value, self._table.sorted_by)
-        if overview is not self._overview or choice != self._choice:
-            # Of ten thousand hosts this is the work; in between only the rows of one page are told anew.
-            self._overview, self._choice = overview, choice
-            chosen = _chosen(overview.hosts, *choice[:2])
-            self._map.fill(chosen, lambda host: host.state)
-            self._hosts = _in_order(chosen, self._table.sorted_by)
-        hosts = self._hosts
+        hosts = _chosen(overview.hosts, text, kind)
+        self._map.fill(hosts, lambda host: host.state)
         cut = self._pager.cut(len(hosts))
         empty = "No host has joined yet." if not overview.hosts else "No host fits this filter."
-        self._table.fill([self._cells_of(host) for host in hosts[cut]], empty)
+        shown = _in_order(hosts, self._table.sorted_by)[cut]
+        self._table.fill([self._cells_of(host) for host in shown], empty)
 
     async def _changed(self) -> None:
         self._pager.page = 0

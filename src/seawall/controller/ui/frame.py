@@ -187,7 +187,8 @@ class Page:
             )
 
     async def _tick(self) -> None:
-        if not await self._lives(used=False) or not self._seen:
+        # A page that was left is kept for a while, in case that its browser lost the way only.
+        if not await self._lives(used=False) or not self._seen or not self._client.has_socket_connection:
             return
         self._wait -= 1
         if self._wait <= 0:

@@ -1,27 +1,28 @@
-"""The fleet as pages show it, made once for all who look, and not more often than its size allows."""
+"""The fleet as pages show it, made once for all who look. Of a big fleet it is renewed at leisure."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from operator import itemgetter
 
 from msgspec import Struct
 
-from seawall.clock import wall_of
+from seawall.clock import at_leisure, wall_of
 from seawall.controller.api.agents import health_of
-from seawall.controller.api.circuits import effective_state
+from seawall.controller.api.circuits import states_of
 from seawall.controller.api.services import Services
 from seawall.core.circuit import CircuitState
 from seawall.core.health import HealthState
 from seawall.engine.records import AgentRecord
 
 _FRESH_SECONDS = 1.0
-_SHARE = 10
-"""Of the time, at most one part in so many is spent on it."""
-_TOGETHER = 100
+_OLD_SECONDS = 15.0
+"""Nobody has looked for so long that what is there isn't shown any more."""
+_FEW = 100
+"""So many hosts are looked at anew at once."""
 
 _WORST = {"sick": 0, "quarantined": 1, "degraded": 2, "offline": 3, "healthy": 4}
 _SEVERITY = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
@@ -58,57 +59,91 @@ class Overview(Struct, frozen=True):
     running: int = 0
 
 
+class _Draft:
+    """An overview that is being made. Whatever is done for each host is done as it is added."""
+
+    def __init__(self) -> None:
+        self._ranked: list[tuple[tuple[int, int, str], HostRow]] = []
+        self._counts: Counter[str] = Counter()
+        self._open_circuits = self._running = 0
+
+    def add(self, hosts: Iterable[HostRow]) -> None:
+        """Some hosts more."""
+        for host in hosts:
+            self._ranked.append((severity(host), host))
+            self._counts[host.state] += 1
+            self._open_circuits += host.circuit is not CircuitState.CLOSED
+            self._running += host.running
+
+    def overview(self) -> Overview:
+        """What it has become."""
+        self._ranked.sort(key=itemgetter(0))
+        hosts = [host for _, host in self._ranked]
+        return Overview(hosts, dict(self._counts), self._open_circuits, self._running)
+
+
 class FleetOverview:
     """See the module's text."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._making = asyncio.Lock()
-        self._made_until = float("-inf")
+        self._renewal: asyncio.Task[None] | None = None
+        self._made_at = float("-inf")
         self._overview = Overview()
 
     async def look(self) -> Overview:
         """The fleet as it was a moment ago."""
-        clock = self._services.clock
-        if clock.now() >= self._made_until:
-            async with self._making:
-                begun = clock.now()
-                if begun >= self._made_until:
-                    self._overview = await self._make(self._services.fleet.agents())
-                    taken = clock.now() - begun
-                    self._made_until = clock.now() + max(_FRESH_SECONDS, taken * (_SHARE - 1))
+        age = self._services.clock.now() - self._made_at
+        renewal = self._renewal
+        if renewal is not None and renewal.done():
+            self._renewal = None
+            renewal.result()
+        elif renewal is None and age >= _FRESH_SECONDS:
+            if age < _OLD_SECONDS and len(self._overview.hosts) > _FEW:
+                self._renewal = asyncio.create_task(self._renew(), name="fleet overview")
+            else:
+                await self._make_now()
         return self._overview
 
     def outdated(self) -> None:
         """Something was changed here, that should be seen at once."""
-        if len(self._overview.hosts) < _TOGETHER:
-            self._made_until = float("-inf")
+        if len(self._overview.hosts) <= _FEW:
+            self._made_at = float("-inf")
 
-    async def _make(self, agents: Sequence[AgentRecord]) -> Overview:
-        # Whatever is done for each host is done in this loop, so that commands have their turn in between.
-        ranked: list[tuple[tuple[int, int, str], HostRow]] = []
-        counts: Counter[str] = Counter()
-        open_circuits = running = 0
-        for index, agent in enumerate(agents):
-            if index % _TOGETHER == _TOGETHER - 1:
+    async def close(self) -> None:
+        """End what runs for it."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait((self._renewal,))
+
+    async def _make_now(self) -> None:
+        """Somebody waits for it; whoever comes meanwhile waits for the same."""
+        async with self._making:
+            if self._services.clock.now() - self._made_at < _FRESH_SECONDS:
+                return
+            draft, agents = _Draft(), self._services.fleet.agents()
+            for start in range(0, len(agents), _FEW):
+                draft.add(map(self._row, agents[start : start + _FEW]))
                 await asyncio.sleep(0)
-            row = self._row(agent)
-            ranked.append((severity(row), row))
-            counts[row.state] += 1
-            open_circuits += row.circuit is not CircuitState.CLOSED
-            running += row.running
-        ranked.sort(key=itemgetter(0))
-        return Overview([row for _, row in ranked], dict(counts), open_circuits, running)
+            self._take(draft)
+
+    async def _renew(self) -> None:
+        """Nobody waits for it: what is there is shown meanwhile."""
+        draft = _Draft()
+        async for agents in at_leisure(self._services.clock, self._services.fleet.agents()):
+            draft.add(map(self._row, agents))
+        self._take(draft)
+
+    def _take(self, draft: _Draft) -> None:
+        self._overview, self._made_at = draft.overview(), self._services.clock.now()
 
     def _row(self, agent: AgentRecord) -> HostRow:
         services = self._services
         session = services.fleet.session(agent.agent_id)
         guard = services.guards.get(agent.agent_id)
-        now = services.clock.now()
-        circuit = CircuitState.CLOSED
-        if guard is not None:
-            states = [effective_state(breaker, now) for _, breaker in guard.breakers]
-            circuit = max(states, key=_SEVERITY.__getitem__, default=CircuitState.CLOSED)
+        states = states_of(services, agent.agent_id).values()
+        circuit = max(states, key=_SEVERITY.__getitem__, default=CircuitState.CLOSED)
         if session is None:
             state, score, reason = HealthState.OFFLINE.value, 0, "not connected"
         else:
