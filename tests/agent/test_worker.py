@@ -433,3 +433,21 @@ async def test_cancelled_at_any_moment_nothing_is_left_behind(turns: int) -> Non
     assert bench.clock.timers == []
     again = bench.give("container_stop", container="web")
     assert (await bench.answer(again)).code is None
+
+
+async def test_a_pong_tells_how_much_the_ledger_holds_and_that_it_has_no_room() -> None:
+    bench = await opened()
+    bench.acknowledges = False
+    await bench.answer(bench.give("container_restart", container="web"))
+    bench.worker.ping(Ping(1))
+    await bench.clock.settle()
+    bench.acknowledge(1)
+    bench.disk.free_bytes = 0
+    await bench.clock.advance(60.0)
+    bench.worker.ping(Ping(2))
+    await bench.clock.settle()
+    told = [message.vitals for message in bench.sent if isinstance(message, Pong) and message.vitals]
+    assert [(each.ledger_entries, each.ledger_unacknowledged, each.ledger_full) for each in told] == [
+        (1, 1, False),
+        (1, 0, True),
+    ]

@@ -16,9 +16,11 @@ from seawall.engine.store import StoreFailed
 from seawall.operations.operation import Role
 from seawall.operations.registry import OPERATIONS
 from seawall.wire.join import parse_join_token
+from seawall.wire.messages import HostVitals
 from tests.controller.api_plane import (
     CHANGE,
     HOST,
+    OTHER,
     PING,
     READ,
     ApiPlane,
@@ -370,17 +372,23 @@ async def test_the_metrics_say_how_busy_and_how_full_the_controller_is(tmp_path:
         session = plane.attach()
         session.hold = asyncio.Event()
         session.signs = Signs(free_bytes=5, total_bytes=100, clock_offset_seconds=-4.0)
+        session.signs.take(HostVitals("", 5, 100, 0.0, {}, 7, 3, True))
+        plane.attach(agent_id=OTHER).signs.take(HostVitals("", ledger_entries=9))
         await plane.post("/api/v1/commands", CHANGE)
         await plane.post("/api/v1/circuits/web-2/docker/open", {})
         await plane.settle()
         text = (await plane.get("/metrics")).text
         found = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         expected = {
-            'agents{state="connected"}': 1,
-            'agents{state="disconnected"}': 1,
+            'agents{state="connected"}': 2,
+            'agents{state="disconnected"}': 0,
             'agent_latency_seconds{quantile="0.95"}': 0.002,
             "agents_disk_low": 1,
             "agent_clock_offset_seconds": 4,
+            "ledger_entries": 16,
+            "ledger_most_entries": 9,
+            "ledger_unacknowledged": 3,
+            "agents_ledger_full": 1,
             'circuits{domain="docker",state="open"}': 1,
             "bulkhead_in_flight": 1,
             "commands_open": 1,

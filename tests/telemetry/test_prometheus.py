@@ -28,9 +28,11 @@ from seawall.core.events import (
     CircuitChanged,
     CommandFinished,
     CommandSettled,
+    RemedyDecided,
     RetryScheduled,
     SlotAwaited,
 )
+from seawall.core.remediation import Verdict
 from seawall.telemetry.prometheus import MAX_LABELLED_AGENTS, METRICS, OTHER_AGENTS, Metrics
 from seawall.telemetry.usage import USAGE, LoopLag
 from seawall.testing.clock import FakeClock
@@ -116,6 +118,7 @@ def test_every_metric_that_is_declared_can_be_scraped_and_no_other() -> None:
     metrics.observe(CommandSettled(0.0, "c1", "a1", "container_restart", CommandState.FAILED))
     metrics.alerts = AlertReadings()
     metrics.observe(AlertSaid(0.0, Said.OPENED, AlertKind.CIRCUIT, "title", "body", 1))
+    metrics.observe(RemedyDecided(0.0, "make-room", "web-1", Verdict.ACTED, "because"))
     found = samples(metrics)
     scraped = {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name, _ in found}
     assert scraped == {metric.name for metric in METRICS}

@@ -46,7 +46,7 @@ class Run(Protocol):
 
 
 class Standing(Struct, frozen=True):
-    """How far a ledger goes, as a hello tells it."""
+    """How far a ledger goes, as a hello tells it, and how much is in it."""
 
     ledger_id: str
     epoch: int
@@ -54,6 +54,7 @@ class Standing(Struct, frozen=True):
     watermark: int
     last_sequence: int
     unacknowledged: int
+    entries: int
 
 
 class LedgerJournal:
@@ -154,6 +155,7 @@ class Ledger:
             self._watermark,
             self._last_sequence,
             sum(1 for _ in self.outbox()),
+            len(self._entries),
         )
 
     @property

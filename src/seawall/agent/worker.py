@@ -317,12 +317,16 @@ class Worker:
         begun = [job.moved_at for job in self._reads.values() if job.phase is Phase.BEGUN]
         oldest = min([*begun, *self._changes.moved_at()], default=now)
         free_bytes, total_bytes = self._disk_space()
+        standing = self.ledger.standing
         return HostVitals(
             self._clock.wall().isoformat(),
             free_bytes,
             total_bytes,
             max(0.0, now - oldest),
             self._registries.fresh(),
+            standing.entries,
+            standing.unacknowledged,
+            not self.ledger.has_room,
         )
 
     async def _docker_answers(self) -> bool:

@@ -85,6 +85,12 @@ def _agents(services: Services) -> Iterator[Reading]:
     yield _one(usage.DISKS_LOW, low)
     offsets = [abs(session.signs.clock_offset_seconds or 0.0) for session in sessions]
     yield _one(usage.CLOCK_OFFSET, max(offsets, default=0.0))
+    entries = [session.signs.ledger_entries for session in sessions]
+    yield _one(usage.LEDGER_ENTRIES, sum(entries))
+    yield _one(usage.LEDGER_FULLEST, max(entries, default=0))
+    unacknowledged = sum(session.signs.ledger_unacknowledged for session in sessions)
+    yield _one(usage.LEDGER_UNACKNOWLEDGED, unacknowledged)
+    yield _one(usage.LEDGERS_FULL, sum(session.signs.ledger_full for session in sessions))
 
 
 def _latencies(sessions: Iterable[AgentSession]) -> list[tuple[tuple[str, ...], float]]:

@@ -49,11 +49,16 @@ class Signs(Struct):
     longest_running_seconds: float = 0.0
     unreached: list[str] = field(default_factory=list)
     """The registries that it used lately and that didn't answer it."""
+    ledger_entries: int = 0
+    ledger_unacknowledged: int = 0
+    ledger_full: bool = False
 
     def take(self, vitals: HostVitals) -> bool:
         """Note what an agent tells. Whether its registries were asked anew, and all of them answered."""
         self.free_bytes, self.total_bytes = vitals.free_bytes, vitals.total_bytes
         self.longest_running_seconds = vitals.longest_running_seconds
+        self.ledger_entries, self.ledger_unacknowledged = vitals.ledger_entries, vitals.ledger_unacknowledged
+        self.ledger_full = vitals.ledger_full
         if not vitals.registries:
             return False
         told = list(vitals.registries.items())[:_MOST_REGISTRIES]

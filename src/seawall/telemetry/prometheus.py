@@ -7,7 +7,6 @@ other counters have the suffix in their name already.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -29,17 +28,15 @@ from seawall.core.events import (
     CommandSettled,
     Event,
     MassFailureChanged,
+    RemedyDecided,
     RetryScheduled,
     SlotAwaited,
 )
 from seawall.telemetry.declarations import MetricDeclaration
+from seawall.telemetry.histogram import Histogram
 from seawall.telemetry.usage import USAGE, Reading
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-"""Upper ends of the buckets of `command_duration_seconds`, in seconds."""
-
 
 MAX_LABELLED_AGENTS = 4_000
 """How many agents have series of their own in a metric; those that come later share `OTHER_AGENTS`.
@@ -133,6 +130,12 @@ ALERTS_GIVEN_UP = MetricDeclaration(
     "alerts_given_up_total", "counter", "Messages that didn't get through in days, or whose channel is gone."
 )
 ALERTS_WAITING = MetricDeclaration("alerts_waiting", "gauge", "Messages that are still to be delivered.")
+REMEDIES = MetricDeclaration(
+    "remediation_decisions_total",
+    "counter",
+    "Decisions about a rule and an alert: acted, dry_run, refused, gave_up; what isn't done is counted once a try.",
+    ("rule", "verdict"),
+)
 CONNECTED = MetricDeclaration("agents_connected", "gauge", "Agents with a live session.")
 CIRCUITS = MetricDeclaration(
     "circuit_state",
@@ -159,7 +162,7 @@ METRICS = (
     *(ERRORS, RETRIES, RETRY_SUCCESSES, TRANSITIONS, DURATION, COMMANDS, UNKNOWN, SETTLED, CONNECTED),
     *(CIRCUITS, SESSIONS_OPENED, HANDSHAKES_REFUSED, FOREIGN_ANSWERS, LATE_ANSWERS, STALE_FRAMES, BAD_FRAMES),
     *(AMNESIAS, MASS_FAILURE, ATTEMPTS, ATTEMPT_DURATION, STOPPED, SLOT_WAITS, SLOT_WAIT_SECONDS),
-    *(ALERTS_SAID, ALERTS_OPEN, ALERTS_DELIVERED, ALERTS_FAILED, ALERTS_GIVEN_UP, ALERTS_WAITING),
+    *(ALERTS_SAID, ALERTS_OPEN, ALERTS_DELIVERED, ALERTS_FAILED, ALERTS_GIVEN_UP, ALERTS_WAITING, REMEDIES),
     *USAGE,
 )
 """All metrics that there are."""
@@ -223,6 +226,7 @@ class Metrics(Collector):
         self.alerts: AlertCounters | None = None
         """Whoever watches and sends alerts; without one nothing is told of them."""
         self._alerts_said: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._remedies: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._errors: defaultdict[str, int] = defaultdict(int)
         self._retries: defaultdict[str, int] = defaultdict(int)
         self._retry_successes: defaultdict[str, int] = defaultdict(int)
@@ -230,9 +234,9 @@ class Metrics(Collector):
         self._commands: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._mass_failure = 0
         self._settled: defaultdict[str, int] = defaultdict(int)
-        self._durations = {False: _Histogram(), True: _Histogram()}
+        self._durations = {False: Histogram(), True: Histogram()}
         self._attempts: defaultdict[str, int] = defaultdict(int)
-        self._attempt_durations = _Histogram()
+        self._attempt_durations = Histogram()
         self._stopped: defaultdict[str, int] = defaultdict(int)
         self._slot_waits = {True: 0, False: 0}
         self._slot_wait_seconds = 0.0
@@ -255,6 +259,8 @@ class Metrics(Collector):
             self._retries[self._label(event.command.agent_id)] += 1
         elif isinstance(event, AlertSaid):
             self._alerts_said[event.kind.value, event.said.value] += 1
+        elif isinstance(event, RemedyDecided):
+            self._remedies[event.rule, event.verdict.value] += 1
         elif isinstance(event, MassFailureChanged):
             self._mass_failure = int(event.began)
         elif isinstance(event, CommandSettled):
@@ -293,6 +299,7 @@ class Metrics(Collector):
         if self.alerts is not None:
             yield _counter(ALERTS_SAID, list(self._alerts_said.items()))
             yield from _alert_readings(self.alerts)
+            yield _counter(REMEDIES, list(self._remedies.items()))
         yield _counter(ATTEMPTS, (((code,), count) for code, count in list(self._attempts.items())))
         took = HistogramMetricFamily(ATTEMPT_DURATION.name, ATTEMPT_DURATION.summary)
         took.add_metric((), self._attempt_durations.buckets(), self._attempt_durations.total)
@@ -331,27 +338,6 @@ class Metrics(Collector):
         for retried, histogram in self._durations.items():
             durations.add_metric(("true" if retried else "false",), histogram.buckets(), histogram.total)
         return durations
-
-
-class _Histogram:
-    """Counts by bucket, the last for what is above all of them, and the sum."""
-
-    __slots__ = ("counts", "total")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(DURATION_BUCKETS) + 1)
-        self.total = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.counts[bisect_left(DURATION_BUCKETS, seconds)] += 1
-        self.total += seconds
-
-    def buckets(self) -> list[tuple[str, float]]:
-        counted, cumulative = 0, []
-        for bound, count in zip((*map(str, DURATION_BUCKETS), "+Inf"), self.counts, strict=True):
-            counted += count
-            cumulative.append((bound, float(counted)))
-        return cumulative
 
 
 def _counter(

@@ -28,6 +28,24 @@ DISKS_LOW = MetricDeclaration(
 CLOCK_OFFSET = MetricDeclaration(
     "agent_clock_offset_seconds", "gauge", "How far the furthest clock of a connected agent is off."
 )
+LEDGER_ENTRIES = MetricDeclaration(
+    "ledger_entries",
+    "gauge",
+    "Commands that the ledgers of connected agents hold, by their latest heartbeats.",
+)
+LEDGER_UNACKNOWLEDGED = MetricDeclaration(
+    "ledger_unacknowledged",
+    "gauge",
+    "Results in these ledgers that the controller doesn't hold for good yet.",
+)
+LEDGER_FULLEST = MetricDeclaration(
+    "ledger_most_entries", "gauge", "Commands in the ledger that holds the most of all connected agents."
+)
+LEDGERS_FULL = MetricDeclaration(
+    "agents_ledger_full",
+    "gauge",
+    "Connected agents that begin nothing, because their disk has no room for its end.",
+)
 CIRCUITS_BY_STATE = MetricDeclaration(
     "circuits",
     "gauge",
@@ -74,6 +92,7 @@ TERM = MetricDeclaration("controller_term", "gauge", "Which start of the control
 
 USAGE = (
     *(AGENTS, SILENT, LATENCY, DISKS_LOW, CLOCK_OFFSET, CIRCUITS_BY_STATE, IN_FLIGHT, QUEUED, FULLEST),
+    *(LEDGER_ENTRIES, LEDGER_UNACKNOWLEDGED, LEDGER_FULLEST, LEDGERS_FULL),
     *(BUDGETS, PLANE_TOKENS, OPEN_COMMANDS, WAITING_COMMANDS, UNSETTLED, STORE_WAITING, STORE_WRITES),
     *(STORE_TRANSACTIONS, STORE_SECONDS, STORE_LOG, STORE_SIZE, STORE_FREE, STREAMS, EVENT_STREAMS),
     *(LOOP_LAG, TERM, TRACE_SPANS),

@@ -232,7 +232,9 @@ class HostVitals(Struct, frozen=True, omit_defaults=True):
     """How the host is: its time of day, RFC 3339, and the space on the disk of its containers, 0 in all if unknown.
 
     `longest_running_seconds` is for how long the oldest work under way has shown no progress. `registries` says of
-    those that were used lately whether they answered; it is empty where nothing new is known.
+    those that were used lately whether they answered; it is empty where nothing new is known. `ledger_entries` counts
+    the commands that its ledger holds, `ledger_unacknowledged` those of them whose results the controller doesn't hold
+    for good yet; `ledger_full` says that nothing can begin, because its end might not be recorded.
     """
 
     now: str
@@ -240,6 +242,9 @@ class HostVitals(Struct, frozen=True, omit_defaults=True):
     total_bytes: int = 0
     longest_running_seconds: float = 0.0
     registries: dict[str, bool] = field(default_factory=dict)
+    ledger_entries: int = 0
+    ledger_unacknowledged: int = 0
+    ledger_full: bool = False
 
 
 class Pong(Struct, frozen=True, tag="pong"):
