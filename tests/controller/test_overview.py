@@ -119,11 +119,16 @@ async def test_a_defect_met_at_leisure_comes_to_who_looks_next(
         await overview.look()
 
 
-async def test_nothing_goes_on_after_the_end(plane: ApiPlane, overview: FleetOverview) -> None:
+async def test_nothing_goes_on_after_the_end(
+    plane: ApiPlane, overview: FleetOverview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def rest(when: float) -> None:
+        await asyncio.Event().wait()
+
     grow(plane)
     await overview.look()
-    joins(plane, BIG)
     await plane.clock.advance(1.0)
+    monkeypatch.setattr(plane.clock, "sleep_until", rest)
     await overview.look()
     assert renewals() == 1
     await overview.close()

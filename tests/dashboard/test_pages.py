@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Error, Page, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -67,8 +67,8 @@ def test_the_fleet_shows_its_hosts_and_lets_one_more_join(stage: Stage, page: Pa
     expect(page.get_by_text("No host fits this filter.")).to_be_visible()
 
 
-def test_a_page_that_was_left_looks_no_more(
-    stage: Stage, page: Page, monkeypatch: pytest.MonkeyPatch
+def test_a_page_whose_browser_is_gone_looks_no_more(
+    stage: Stage, context: BrowserContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     happened, show, lives = list[str](), FleetPage.show, Visit.lives
 
@@ -82,9 +82,11 @@ def test_a_page_that_was_left_looks_no_more(
 
     monkeypatch.setattr(FleetPage, "show", noted_show)
     monkeypatch.setattr(Visit, "lives", noted_lives)
+    page = context.new_page()
     sign_in(page, stage)
     until("it looks again and again", lambda: happened.count("look") > 2)
-    page.goto("about:blank")
+    with pytest.raises(Error, match="crash"):
+        page.goto("chrome://crash")
     # It is kept for half a minute, in case that its browser comes back.
     until("it has its turns and doesn't look", lambda: happened[-5:] == ["turn"] * 5)
 

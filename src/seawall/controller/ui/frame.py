@@ -187,7 +187,7 @@ class Page:
             )
 
     async def _tick(self) -> None:
-        # A page that was left is kept for a while, in case that its browser lost the way only.
+        # A page whose browser is gone is kept for a while, in case that it has only lost the way.
         if not await self._lives(used=False) or not self._seen or not self._client.has_socket_connection:
             return
         self._wait -= 1
