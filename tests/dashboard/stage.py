@@ -108,16 +108,21 @@ class Stage:
         )
         docker = FakeDocker(self.clock, containers, hostname=name)
         connected = asyncio.Event()
-        agent = run_agent(
-            identity,
-            directory,
-            docker,
-            self.clock,
-            simulated=True,
-            on_connected=connected.set,
-            stop=self._stop,
-        )
-        self._agents[name] = asyncio.create_task(agent)
+
+        async def agent() -> None:
+            while await run_agent(
+                identity,
+                directory,
+                docker,
+                self.clock,
+                simulated=True,
+                on_connected=connected.set,
+                stop=self._stop,
+                restarts=True,
+            ):
+                pass
+
+        self._agents[name] = asyncio.create_task(agent())
         await asyncio.wait_for(connected.wait(), _PATIENCE_SECONDS)
         return docker
 

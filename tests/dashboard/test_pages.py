@@ -113,6 +113,17 @@ def test_a_container_is_restarted_from_its_hosts_page_and_its_log_is_followed(
     expect(row.get_by_role("button", name="Start")).to_be_visible()
 
 
+def test_the_agent_of_a_host_is_restarted_once_that_is_meant(stage: Stage, page: Page) -> None:
+    sign_in(page, stage, "/ui/hosts/web-1")
+    page.get_by_role("button", name="Restart the agent").click()
+    page.get_by_role("button", name="Leave it").click()
+    page.get_by_role("button", name="Restart the agent").click()
+    page.get_by_role("button", name="Restart it").click()
+    row = region(page, "Recent commands").get_by_role("row", name=re.compile("system_restart_agent"))
+    expect(row).to_contain_text("succeeded", timeout=30_000)
+    expect(row).to_have_count(1)
+
+
 def test_somebody_works_in_a_container_in_a_terminal_that_ends_with_its_card_and_with_the_sign_in(
     stage: Stage, page: Page
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import Request
 from nicegui import Client, ui
 
@@ -10,6 +12,7 @@ from seawall.controller.ui import words
 from seawall.controller.ui.circuit_list import CircuitList, Timeline
 from seawall.controller.ui.command_list import CommandTable
 from seawall.controller.ui.containers import Containers
+from seawall.controller.ui.dialogs import Question
 from seawall.controller.ui.elements import Button, Tag, box, heading, link
 from seawall.controller.ui.frame import Page, say_missing
 from seawall.controller.ui.history import HostHistory
@@ -19,6 +22,7 @@ from seawall.core.circuit import CircuitState
 from seawall.core.command import Domain
 from seawall.engine.records import AgentRecord
 from seawall.operations.operation import Role
+from seawall.operations.system import SYSTEM_RESTART_AGENT
 
 _COMMANDS, _TRANSITIONS, _REASONS = 8, 10, 8
 
@@ -50,7 +54,9 @@ class HostPage:
             self._summary = Tag("span", "", "muted")
             with box("actions"):
                 self._ping = Button("Ping", self._ping_it)
+                self._restart = Button("Restart the agent", self._ask_to_restart)
                 self._release = Button("Release", self._release_it)
+        self._question = Question()
         with box("wide"):
             with box("stack"):
                 outputs = self._outputs = Outputs(page, agent)
@@ -121,6 +127,8 @@ class HostPage:
         self._fine.reveal(not health.reasons)
         self._release.reveal(quarantined and self._page.may(Role.ADMIN))
         self._ping.reveal(session is not None)
+        offered = session is not None and SYSTEM_RESTART_AGENT.name in agent.operations
+        self._restart.reveal(offered and self._page.may(SYSTEM_RESTART_AGENT.role))
         guard = services.guards.get(agent.agent_id)
         signs = None if session is None else session.signs
         disk, offset = "", ""
@@ -151,6 +159,15 @@ class HostPage:
 
     async def _ping_it(self) -> None:
         await self._page.give("ping", self._agent.agent_id, {})
+
+    async def _ask_to_restart(self) -> None:
+        self._question.ask(
+            "Restart the agent",
+            f"The agent of {self._agent.name} ends, and starts anew as it is installed there now. Containers aren't "
+            "touched; what is under way on the host has five seconds to end.",
+            "Restart it",
+            partial(self._page.give, SYSTEM_RESTART_AGENT.name, self._agent.agent_id, {}),
+        )
 
     async def _release_it(self) -> None:
         services, agent = self._page.services, self._agent
