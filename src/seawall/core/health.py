@@ -21,7 +21,7 @@ class HealthState(Enum):
     OFFLINE = "offline"
 
 
-class Vitals(Struct, frozen=True):
+class Vitals(Struct, frozen=True, gc=False):
     """What is known of a host now. Durations are seconds; None is what isn't known.
 
     `docker` says whether its Docker Engine answered the latest ping; `clock_offset_seconds` how far its clock is ahead
@@ -43,7 +43,7 @@ class Vitals(Struct, frozen=True):
     unreached_registries: tuple[str, ...] = ()
 
 
-class Health(Struct, frozen=True):
+class Health(Struct, frozen=True, gc=False):
     """`score` from 0 to 100, and what took the points away, the worst first."""
 
     state: HealthState
@@ -57,6 +57,7 @@ NO_SPACE_SHARE = 0.02
 WRONG_CLOCK_SECONDS = 5.0
 HUNG_SECONDS = 300.0
 
+_FINE = Health(HealthState.HEALTHY, 100)
 _WORDS = {CircuitState.OPEN: "open", CircuitState.HALF_OPEN: "being probed"}
 _HEALTHY_FROM, _DEGRADED_FROM = 80, 40
 
@@ -65,7 +66,10 @@ def judge(vitals: Vitals) -> Health:
     """The health of a host."""
     if not vitals.connected:
         return Health(HealthState.OFFLINE, 0, ["its agent isn't connected"])
-    complaints = sorted(_complaints(vitals), key=lambda complaint: -complaint[0])
+    found = _complaints(vitals)
+    if not found:
+        return _FINE
+    complaints = sorted(found, key=lambda complaint: -complaint[0])
     score = max(0, 100 - sum(points for points, _ in complaints))
     if score >= _HEALTHY_FROM:
         state = HealthState.HEALTHY

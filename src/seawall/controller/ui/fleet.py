@@ -98,6 +98,7 @@ class FleetPage:
     def _cells_of(self, host: HostRow) -> list[Cell]:
         state, tone = words.state(host.state)
         circuit, circuit_tone = words.state(host.circuit.value)
+        ago = None if host.heard_at is None else self._page.services.clock.now() - host.heard_at
         labels = ", ".join(f"{key}={value}" for key, value in host.labels.items())
         return [
             Cell(state, tone, title=f"{host.score} of 100"),
@@ -106,7 +107,7 @@ class FleetPage:
             Cell(str(host.running) if host.running else "", "number"),
             Cell(words.latency(host.latency_seconds), "number"),
             Cell(words.plain(host.version), "muted"),
-            Cell(words.lately(host.heard_at, self._page.services.clock.wall()), "muted"),
+            Cell(words.lately(ago), "muted"),
             Cell(words.plain(host.reason), "muted"),
         ]
 
@@ -118,7 +119,7 @@ _KEYS = {
     "running": lambda host: (-host.running, host.name),
     "latency": lambda host: (-(host.latency_seconds or 0.0), host.name),
     "version": lambda host: (host.version, host.name),
-    "heard": lambda host: (-(host.heard_at.timestamp() if host.heard_at else 0.0), host.name),
+    "heard": lambda host: (float("inf") if host.heard_at is None else -host.heard_at, host.name),
 }
 
 

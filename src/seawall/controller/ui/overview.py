@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
 from operator import itemgetter
 
 from msgspec import Struct
 
-from seawall.clock import at_leisure, wall_of
+from seawall.clock import at_leisure, moment_of
 from seawall.controller.api.agents import health_of
 from seawall.controller.api.circuits import states_of
 from seawall.controller.api.services import Services
@@ -28,8 +27,8 @@ _WORST = {"sick": 0, "quarantined": 1, "degraded": 2, "offline": 3, "healthy": 4
 _SEVERITY = {CircuitState.CLOSED: 0, CircuitState.HALF_OPEN: 1, CircuitState.OPEN: 2}
 
 
-class HostRow(Struct, frozen=True):
-    """One host in a list."""
+class HostRow(Struct, frozen=True, gc=False):
+    """One host in a list. `heard_at` is monotonic; None if it never was."""
 
     agent_id: str
     name: str
@@ -40,7 +39,7 @@ class HostRow(Struct, frozen=True):
     running: int
     latency_seconds: float | None
     version: str
-    heard_at: datetime | None
+    heard_at: float | None
     labels: dict[str, str]
     simulated: bool
 
@@ -50,7 +49,7 @@ def severity(host: HostRow) -> tuple[int, int, str]:
     return _WORST.get(host.state, 5), host.score, host.name
 
 
-class Overview(Struct, frozen=True):
+class Overview(Struct, frozen=True, gc=False):
     """All hosts, those that fare worst first, and how many are in which state."""
 
     hosts: list[HostRow] = []
@@ -162,7 +161,11 @@ class FleetOverview:
             guard.bulkhead.in_flight if guard is not None else 0,
             session.latency_seconds if session is not None else None,
             agent.version,
-            wall_of(services.clock, session.heard_at) if session is not None else agent.last_seen_at,
+            session.heard_at if session is not None else self._last_heard(agent),
             agent.labels,
             agent.simulated,
         )
+
+    def _last_heard(self, agent: AgentRecord) -> float | None:
+        seen = agent.last_seen_at
+        return None if seen is None else moment_of(self._services.clock, seen)

@@ -95,15 +95,15 @@ def ago(moment: datetime | None, now: datetime) -> str:
     return f"{span((now - moment).total_seconds())} ago"
 
 
-def lately(moment: datetime | None, now: datetime) -> str:
-    """How long ago something was that comes again and again.
+def lately(seconds_ago: float | None) -> str:
+    """How long ago something was that comes again and again; None if it never came.
 
     What was in the last half a minute is just now: nobody reads fifty numbers that change every second, and everybody's
     browser would draw them.
     """
-    if moment is not None and (now - moment).total_seconds() < _JUST_NOW_SECONDS:
-        return "just now"
-    return ago(moment, now)
+    if seconds_ago is None:
+        return "never"
+    return "just now" if seconds_ago < _JUST_NOW_SECONDS else f"{span(seconds_ago)} ago"
 
 
 def span(seconds: float) -> str:
