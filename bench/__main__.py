@@ -22,7 +22,7 @@ BENCHES: dict[str, Callable[[bool], Awaitable[list[Row]]]] = {
     "durable": lambda quick: durable.measure(3 if quick else 7, 2_048),
     "link": lambda quick: link.measure(3 if quick else 15),
     "streams": lambda quick: streams.measure(3 if quick else 7),
-    "watchers": lambda quick: watchers.measure(200 if quick else 10_000, 1 if quick else 5),
+    "watchers": lambda quick: watchers.measure(200 if quick else 10_000, 1 if quick else 10),
 }
 
 

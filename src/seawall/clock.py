@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-LEISURE: Final = 25
+LEISURE: Final = 40
 """Of the time, what is done at leisure takes one part in so many."""
 
 _TOGETHER = 100
