@@ -85,18 +85,20 @@ def moment_of(clock: Clock, wall: datetime) -> float:
     return clock.now() + (wall - clock.wall()).total_seconds()
 
 
-async def at_leisure(clock: Clock, items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
-    """A long list in pieces, for work that nobody waits for: pauses take all but one part in `LEISURE` of its time.
+async def at_leisure(
+    clock: Clock, items: Sequence[Item], share: int = LEISURE
+) -> AsyncIterator[Sequence[Item]]:
+    """A long list in pieces, for work that nobody waits for: pauses take all but one part in `share` of its time.
 
-    A turn for everybody else between two pieces isn't enough. A thread that wants the interpreter, such as the one that
-    writes, waits a whole switch interval whenever the event loop has something to do, and it wants it many times for a
-    command.
+    A share of 1 is for work that somebody waits for: everybody else has a turn between two pieces, without a pause.
+    Otherwise a turn isn't enough. A thread that wants the interpreter, such as the one that writes, waits a whole
+    switch interval whenever the event loop has something to do, and it wants it many times for a command.
     """
     for start in range(0, len(items), _TOGETHER):
         began = clock.now()
         yield items[start : start + _TOGETHER]
         ended = clock.now()
-        await clock.sleep_until(ended + min((ended - began) * (LEISURE - 1), _LONGEST_PAUSE_SECONDS))
+        await clock.sleep_until(ended + min((ended - began) * (share - 1), _LONGEST_PAUSE_SECONDS))
 
 
 def seeded_dice(seed: str) -> Callable[[], float]:

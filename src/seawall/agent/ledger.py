@@ -154,7 +154,7 @@ class Ledger:
             self._term,
             self._watermark,
             self._last_sequence,
-            sum(1 for _ in self.outbox()),
+            sum(map(_is_untold, self._entries.values())),
             len(self._entries),
         )
 
@@ -191,11 +191,7 @@ class Ledger:
 
     def outbox(self) -> Iterable[Entry]:
         """Commands that are over and of which the controller hasn't said that it knows, in order."""
-        return (
-            entry
-            for _, entry in sorted(self._entries.items())
-            if entry.state is State.DONE and not entry.acknowledged
-        )
+        return (entry for _, entry in sorted(self._entries.items()) if _is_untold(entry))
 
     async def outcome(self, entry: Entry) -> bytes | None:
         """The recorded outcome of an entry, from the file if it isn't at hand any more."""
@@ -250,7 +246,7 @@ class Ledger:
         """The controller holds these results, and every command up to `up_to` is over there."""
         for sequence in sequences:
             entry = self._entries.get(sequence)
-            if entry is not None and entry.state is State.DONE and not entry.acknowledged:
+            if entry is not None and _is_untold(entry):
                 entry.acknowledged, entry.outcome = True, None
                 self._kept.append(sequence)
         if up_to > self._watermark:
@@ -300,3 +296,8 @@ class Ledger:
 
     def _now(self) -> str:
         return self._clock.wall().isoformat().replace("+00:00", "Z")
+
+
+def _is_untold(entry: Entry) -> bool:
+    """Whether it is over, and the controller hasn't said that it holds the result."""
+    return entry.state is State.DONE and not entry.acknowledged

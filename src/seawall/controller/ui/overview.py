@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from msgspec import Struct
 
-from seawall.clock import at_leisure, moment_of
+from seawall.clock import LEISURE, at_leisure, moment_of
 from seawall.controller.api.agents import health_of
 from seawall.controller.api.circuits import states_of
 from seawall.controller.api.services import Services
@@ -100,7 +100,8 @@ class FleetOverview:
             renewal.result()
         elif renewal is None and age >= _FRESH_SECONDS:
             if age < _OLD_SECONDS and len(self._overview.hosts) > _FEW:
-                self._renewal = asyncio.create_task(self._renew(), name="fleet overview")
+                # Nobody waits for it: what is there is shown meanwhile.
+                self._renewal = asyncio.create_task(self._make(LEISURE), name="fleet overview")
             else:
                 await self._make_now()
         return self._overview
@@ -121,20 +122,13 @@ class FleetOverview:
         async with self._making:
             if self._services.clock.now() - self._made_at < _FRESH_SECONDS:
                 return
-            draft, agents = _Draft(), self._services.fleet.agents()
-            for start in range(0, len(agents), _FEW):
-                draft.add(map(self._row, agents[start : start + _FEW]))
-                await asyncio.sleep(0)
-            self._take(draft)
+            await self._make(share=1)
 
-    async def _renew(self) -> None:
-        """Nobody waits for it: what is there is shown meanwhile."""
+    async def _make(self, share: int) -> None:
+        """Look at every host, in this part of the time."""
         draft = _Draft()
-        async for agents in at_leisure(self._services.clock, self._services.fleet.agents()):
+        async for agents in at_leisure(self._services.clock, self._services.fleet.agents(), share):
             draft.add(map(self._row, agents))
-        self._take(draft)
-
-    def _take(self, draft: _Draft) -> None:
         self._overview, self._made_at = draft.overview(), self._services.clock.now()
 
     def _row(self, agent: AgentRecord) -> HostRow:
