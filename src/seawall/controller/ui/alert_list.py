@@ -10,7 +10,8 @@ from seawall.controller.api.alerts import alert_document
 from seawall.controller.api.problems import Problem, ProblemCode
 from seawall.controller.ui import words
 from seawall.controller.ui.dialogs import Reason
-from seawall.controller.ui.elements import Act, Button, Cell, KeyedRows, Tag, box
+from seawall.controller.ui.drawing import Piece, cell
+from seawall.controller.ui.elements import Act, Button, KeyedRows, Tag, box
 from seawall.controller.ui.frame import Page, part
 from seawall.engine.alert_records import AlertRecord
 from seawall.operations.operation import Role
@@ -85,18 +86,18 @@ class _Row:
             self._acknowledge.reveal(not record.acknowledged_by)
 
 
-def over_cells(record: AlertRecord, now: datetime) -> list[Cell]:
+def over_cells(record: AlertRecord, now: datetime) -> list[Piece]:
     """An alert that is over."""
     state, tone = words.state("over")
     end = record.resolved_at or now
     text = words.plain(record.text)
     return [
-        Cell(state, tone),
-        Cell(_title(record), "strong", title=text),
-        Cell(words.plain(record.host), "", f"/ui/hosts/{part(record.host)}" if record.host else ""),
-        Cell(words.ago(record.opened_at, now), "muted number", title=f"{words.moment(record.opened_at)} UTC"),
-        Cell(words.took((end - record.opened_at).total_seconds()), "number"),
-        Cell(_care(record), "muted"),
+        cell(state, tone),
+        cell(_title(record), "strong", title=text),
+        cell(words.plain(record.host), "", f"/ui/hosts/{part(record.host)}" if record.host else ""),
+        cell(words.ago(record.opened_at, now), "muted number", title=f"{words.moment(record.opened_at)} UTC"),
+        cell(words.took((end - record.opened_at).total_seconds()), "number"),
+        cell(_care(record), "muted"),
     ]
 
 

@@ -13,10 +13,10 @@ from seawall.controller.alerts.delivery import DeliveryFailed
 from seawall.controller.ui import words
 from seawall.controller.ui.alert_list import OpenAlerts, over_cells
 from seawall.controller.ui.dialogs import Reason
+from seawall.controller.ui.drawing import Piece, cell
 from seawall.controller.ui.elements import (
     Act,
     Button,
-    Cell,
     Choice,
     Field,
     KeyedRows,
@@ -230,7 +230,7 @@ class _Item:
                 Button(verb, act, "act slim")
 
 
-def _rule_cells(kind: AlertKind, rule: AlertRule) -> list[Cell]:
+def _rule_cells(kind: AlertKind, rule: AlertRule) -> list[Piece]:
     state, tone = words.state(rule.severity.value) if rule.enabled else ("✕ off", "state quiet")
     threshold = f"{rule.threshold:g}" if kind in MEANINGS else ""
     told = "all channels" if rule.channels is None else ", ".join(rule.channels) or "nobody"
@@ -240,12 +240,12 @@ def _rule_cells(kind: AlertKind, rule: AlertRule) -> list[Cell]:
         else ""
     )
     return [
-        Cell(words.word(kind.value), "strong"),
-        Cell(state, tone),
-        Cell(words.span(rule.for_seconds) if rule.for_seconds else "at once", "number"),
-        Cell(words.span(rule.calm_seconds), "number"),
-        Cell(threshold, "number", title=MEANINGS.get(kind, "")),
-        Cell(words.plain(f"{told}{escalation}"), "muted"),
+        cell(words.word(kind.value), "strong"),
+        cell(state, tone),
+        cell(words.span(rule.for_seconds) if rule.for_seconds else "at once", "number"),
+        cell(words.span(rule.calm_seconds), "number"),
+        cell(threshold, "number", title=MEANINGS.get(kind, "")),
+        cell(words.plain(f"{told}{escalation}"), "muted"),
     ]
 
 

@@ -7,7 +7,8 @@ from nicegui import Client, ui
 
 from seawall.controller.ui import words
 from seawall.controller.ui.downloads import CSV
-from seawall.controller.ui.elements import Cell, Choice, Field, Pager, Table, Tag, box, heading
+from seawall.controller.ui.drawing import Piece, cell
+from seawall.controller.ui.elements import Choice, Field, Pager, Table, Tag, box, heading
 from seawall.controller.ui.frame import Page, part
 from seawall.controller.ui.heat_map import HeatMap
 from seawall.controller.ui.history import TIMES, Charts, Figures, Shown
@@ -141,21 +142,21 @@ _KEYS = {
 }
 
 
-def _cells(host: HostFigures) -> list[Cell]:
+def _cells(host: HostFigures) -> list[Piece]:
     percentiles = (host.p50_seconds, host.p95_seconds, host.p99_seconds)
     failed = f"{host.failed:,} of {host.commands:,}" if host.commands else ""
     return [
-        Cell(host.host, "strong", f"/ui/hosts/{part(host.host)}", host.agent_id),
-        Cell(*_graded(host.reliability)),
-        Cell(share(host.availability), "number", title=f"down for {words.span(host.down_seconds)}"),
-        Cell(failed, "number", title=f"{host.succeeded:,} succeeded"),
-        Cell(str(host.outages) if host.outages else "", "number"),
+        cell(host.host, "strong", f"/ui/hosts/{part(host.host)}", host.agent_id),
+        cell(*_graded(host.reliability)),
+        cell(share(host.availability), "number", title=f"down for {words.span(host.down_seconds)}"),
+        cell(failed, "number", title=f"{host.succeeded:,} succeeded"),
+        cell(str(host.outages) if host.outages else "", "number"),
         *(
-            Cell("" if each is None else words.span(each), "number")
+            cell("" if each is None else words.span(each), "number")
             for each in (host.mtbf_seconds, host.mttr_seconds)
         ),
-        *(Cell("" if each is None else words.took(each), "number") for each in percentiles),
-        Cell(blocks(host.availabilities), "blocks", title="a full block: up all of the time"),
+        *(cell("" if each is None else words.took(each), "number") for each in percentiles),
+        cell(blocks(host.availabilities), "blocks", title="a full block: up all of the time"),
     ]
 
 

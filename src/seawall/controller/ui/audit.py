@@ -12,7 +12,8 @@ from seawall.controller.api.audit import follow_chain
 from seawall.controller.ui import words
 from seawall.controller.ui.backwards import Backwards
 from seawall.controller.ui.downloads import AUDIT
-from seawall.controller.ui.elements import Button, Cell, Choice, Field, Table, Tag, box, heading
+from seawall.controller.ui.drawing import Piece, cell
+from seawall.controller.ui.elements import Button, Choice, Field, Table, Tag, box, heading
 from seawall.controller.ui.frame import Page, part
 from seawall.controller.ui.history import TIMES
 from seawall.engine.audit import Action, AuditRecord
@@ -109,17 +110,17 @@ def _told(verdict: Verdict | None) -> tuple[str, str]:
     return f"✓ whole when verified, {verdict.entries:,} entries", "state good"
 
 
-def _cells(record: AuditRecord) -> list[Cell]:
+def _cells(record: AuditRecord) -> list[Piece]:
     detail = words.plain(_pretty(record.detail))
     about = f"/ui/commands/{part(record.subject)}" if record.action.startswith("command_") else ""
     return [
-        Cell(f"{record.position}", "muted number"),
-        Cell(words.moment(record.moment), "number"),
-        Cell(words.plain(record.actor), "strong"),
-        Cell(words.plain(record.source), "muted"),
-        Cell(words.plain(words.word(record.action).replace("-", " "))),
-        Cell(words.plain(record.subject), "muted", about, words.plain(record.subject)),
-        Cell(detail, "muted", title=detail),
+        cell(f"{record.position}", "muted number"),
+        cell(words.moment(record.moment), "number"),
+        cell(words.plain(record.actor), "strong"),
+        cell(words.plain(record.source), "muted"),
+        cell(words.plain(words.word(record.action).replace("-", " "))),
+        cell(words.plain(record.subject), "muted", about, words.plain(record.subject)),
+        cell(detail, "muted", title=detail),
     ]
 
 

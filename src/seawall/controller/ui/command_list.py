@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seawall.controller.ui import words
-from seawall.controller.ui.elements import Cell, Table
+from seawall.controller.ui.drawing import Piece, cell
+from seawall.controller.ui.elements import Table
 from seawall.controller.ui.frame import Page, part
 from seawall.engine.records import CommandRecord
 from seawall.operations.registry import OPERATIONS
@@ -37,26 +38,26 @@ class CommandTable:
         """Show these."""
         self._table.fill([self._cells(record) for record in records], empty)
 
-    def _cells(self, record: CommandRecord) -> list[Cell]:
+    def _cells(self, record: CommandRecord) -> list[Piece]:
         now = self._page.services.clock.wall()
         state, tone = words.state(record.state.value)
         took = record.duration_seconds if record.state.final else (now - record.accepted_at).total_seconds()
         cells = [
-            Cell(state, tone),
-            Cell(record.operation, "strong", f"/ui/commands/{part(record.command_id)}", record.command_id),
-            Cell(target(record), "", title=target(record)),
-            Cell(words.plain(record.requested_by), "muted"),
-            Cell(
+            cell(state, tone),
+            cell(record.operation, "strong", f"/ui/commands/{part(record.command_id)}", record.command_id),
+            cell(target(record), "", title=target(record)),
+            cell(words.plain(record.requested_by), "muted"),
+            cell(
                 words.ago(record.accepted_at, now),
                 "muted number",
                 title=f"{words.moment(record.accepted_at)} UTC",
             ),
-            Cell(words.took(took), "number"),
-            Cell(f"{max(record.total_attempts, len(record.attempts))}", "number"),
-            Cell(words.plain(record.error or ""), "muted", title=words.plain(record.error_code or "")),
+            cell(words.took(took), "number"),
+            cell(f"{max(record.total_attempts, len(record.attempts))}", "number"),
+            cell(words.plain(record.error or ""), "muted", title=words.plain(record.error_code or "")),
         ]
         if self._with_host:
-            cells.insert(2, Cell(record.agent, "", f"/ui/hosts/{part(record.agent)}"))
+            cells.insert(2, cell(record.agent, "", f"/ui/hosts/{part(record.agent)}"))
         return cells
 
 

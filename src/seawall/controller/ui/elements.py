@@ -13,6 +13,8 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 from nicegui.events import GenericEventArguments
 
+from seawall.controller.ui.drawing import Drawing, Piece, piece
+
 Act = Callable[[], Awaitable[None]]
 
 
@@ -232,53 +234,6 @@ class KeyedRows(Generic[Key, AnyRow]):
         return [self._rows[key] for key in keys]
 
 
-class Cell:
-    """What one cell of a table shows."""
-
-    __slots__ = ("classes", "target", "text", "title")
-
-    def __init__(self, text: str, classes: str = "", target: str = "", title: str = "") -> None:
-        self.text = text
-        self.classes = classes
-        self.target = target
-        self.title = title
-
-
-class Rows(Tag):
-    """The body of a table: as many rows as there are things to show, each changed only where it differs."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__("tbody")
-        self._width = width
-        self._rows: list[list[Tag]] = []
-        self._lines: list[Tag] = []
-
-    def fill(self, rows: Sequence[Sequence[Cell]]) -> None:
-        """Show these rows."""
-        while len(self._lines) < len(rows):
-            self._add()
-        for line, cells, row in zip(self._lines, self._rows, rows, strict=False):
-            line.reveal(True)
-            for each, cell in zip(cells, row, strict=True):
-                if cell.target:
-                    each.show(cell.text, cell.classes, title=cell.title, href=cell.target)
-                else:
-                    each.show(cell.text, cell.classes, title=cell.title)
-        for line in self._lines[len(rows) :]:
-            line.reveal(False)
-
-    def _add(self) -> None:
-        with self:
-            line = Tag("tr")
-        cells: list[Tag] = []
-        with line:
-            for _ in range(self._width):
-                with Tag("td"):
-                    cells.append(Tag("a"))
-        self._lines.append(line)
-        self._rows.append(cells)
-
-
 class Table:
     """A table with headings, of which those with a key sort. `sorted_by` is the key, with `-` before it downwards."""
 
@@ -305,14 +260,14 @@ class Table:
                         button = Tag("button", text, "sort", type="button")
                     button.on("click", lambda key=key: self._sort(key), [])
                     self._headings[key] = button
-            self._body = Rows(len(columns))
+            self._body = Drawing("tbody")
         self.empty = Tag("p", "", "empty")
         self.empty.reveal(False)
         self._mark()
 
-    def fill(self, rows: Sequence[Sequence[Cell]], empty: str = "nothing here") -> None:
-        """Show these rows, or that there are none."""
-        self._body.fill(rows)
+    def fill(self, rows: Sequence[Sequence[Piece]], empty: str = "nothing here") -> None:
+        """Show these rows of cells, or that there are none."""
+        self._body.show([piece("tr", cells) for cells in rows])
         self.empty.show(empty)
         self.empty.reveal(not rows)
         self.root.reveal(bool(rows))

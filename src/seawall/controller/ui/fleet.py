@@ -6,7 +6,8 @@ from fastapi import Request
 from nicegui import Client, ui
 
 from seawall.controller.ui import words
-from seawall.controller.ui.elements import Button, Cell, Choice, Field, Pager, Table, Tag, box, heading
+from seawall.controller.ui.drawing import Piece, cell
+from seawall.controller.ui.elements import Button, Choice, Field, Pager, Table, Tag, box, heading
 from seawall.controller.ui.frame import Page, part
 from seawall.controller.ui.host_map import HostMap
 from seawall.controller.ui.joining import Joining
@@ -95,20 +96,20 @@ class FleetPage:
             f"commands under way: {overview.running:,}"
         )
 
-    def _cells_of(self, host: HostRow) -> list[Cell]:
+    def _cells_of(self, host: HostRow) -> list[Piece]:
         state, tone = words.state(host.state)
         circuit, circuit_tone = words.state(host.circuit.value)
         ago = None if host.heard_at is None else self._page.services.clock.now() - host.heard_at
         labels = ", ".join(f"{key}={value}" for key, value in host.labels.items())
         return [
-            Cell(state, tone, title=f"{host.score} of 100"),
-            Cell(host.name, "strong", f"/ui/hosts/{part(host.name)}", words.plain(labels)),
-            Cell(circuit, circuit_tone),
-            Cell(str(host.running) if host.running else "", "number"),
-            Cell(words.latency(host.latency_seconds), "number"),
-            Cell(words.plain(host.version), "muted"),
-            Cell(words.lately(ago), "muted"),
-            Cell(words.plain(host.reason), "muted"),
+            cell(state, tone, title=f"{host.score} of 100"),
+            cell(host.name, "strong", f"/ui/hosts/{part(host.name)}", words.plain(labels)),
+            cell(circuit, circuit_tone),
+            cell(str(host.running) if host.running else "", "number"),
+            cell(words.latency(host.latency_seconds), "number"),
+            cell(words.plain(host.version), "muted"),
+            cell(words.lately(ago), "muted"),
+            cell(words.plain(host.reason), "muted"),
         ]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from seawall.controller.ui import words
+from seawall.controller.ui.drawing import Drawing, Piece, piece
 from seawall.controller.ui.elements import Tag, box
 from seawall.controller.ui.history import Shown
 from seawall.engine.analytics import Analytics
@@ -15,72 +18,47 @@ _TITLES = {
     HeatBy.HOST: ("Host",),
     HeatBy.OPERATION: ("Operation",),
 }
-_MOST_ABOUT = 3
-
-
-class _Row:
-    def __init__(self) -> None:
-        with Tag("tr") as self.root:
-            self.about = [Tag("td") for _ in range(_MOST_ABOUT)]
-            self.total = Tag("td", "", "number strong")
-        self.cells: list[Tag] = []
 
 
 class HeatMap:
     """See the module's text."""
 
     def __init__(self) -> None:
-        self._rows: list[_Row] = []
-        self._parts: list[Tag] = []
         with box("scroll"), Tag("table", "", "heat", aria_label="Errors over time") as self._table:
-            with Tag("thead"), Tag("tr") as self._head:
-                self._about = [Tag("th", scope="col") for _ in range(_MOST_ABOUT)]
-                Tag("th", "All", scope="col")
-            self._body = Tag("tbody")
+            self._head = Drawing("thead")
+            self._body = Drawing("tbody")
         self._note = Tag("p", "", "muted small")
 
     def fill(self, latest: Shown, by: HeatBy) -> None:
         """Show these figures."""
         found, rows = latest.analytics, latest.heat[by]
         shown = rows[:_MOST_ROWS]
-        titles = _TITLES[by]
-        for index, head in enumerate(self._about):
-            head.show(titles[index] if index < len(titles) else "")
-            head.reveal(index < len(titles))
         names = [part_name(start, found.part_seconds) for start in found.parts]
-        with self._head:
-            while len(self._parts) < len(names):
-                self._parts.append(Tag("th", "", "part", scope="col"))
-        for head, name in zip(self._parts, [*names, *[""] * len(self._parts)], strict=False):
-            head.show(name)
-            head.reveal(bool(name))
-        with self._body:
-            while len(self._rows) < len(shown):
-                self._rows.append(_Row())
+        self._head.show([piece("tr", _headings(_TITLES[by], names))])
         most = max((count for row in shown for count in row.counts), default=0)
-        for line, row in zip(self._rows, shown, strict=False):
-            _show(line, row, names, most)
-        for line in self._rows[len(shown) :]:
-            line.root.reveal(False)
+        self._body.show([piece("tr", _cells(row, names, most)) for row in shown])
         self._table.reveal(bool(shown))
         self._note.show(_said(found, len(rows)))
 
 
-def _show(line: _Row, row: HeatRow, names: list[str], most: int) -> None:
-    line.root.reveal(True)
-    for index, cell in enumerate(line.about):
-        cell.show(words.plain(row.about[index]) if index < len(row.about) else "")
-        cell.reveal(index < len(row.about))
-    line.total.show(f"{row.total:,}")
-    with line.root:
-        while len(line.cells) < len(row.counts):
-            line.cells.append(Tag("td"))
-    for cell, count, name in zip(line.cells, row.counts, names, strict=False):
-        title = f"{name}: {count:,}"
-        cell.reveal(True)
-        cell.show(f"{count:,}" if count else "", f"heat-{shade(count, most)}", title=title)
-    for cell in line.cells[len(row.counts) :]:
-        cell.reveal(False)
+def _headings(titles: Sequence[str], names: list[str]) -> list[Piece]:
+    return [
+        *(piece("th", title, scope="col") for title in (*titles, "All")),
+        *(piece("th", name, "part", scope="col") for name in names),
+    ]
+
+
+def _cells(row: HeatRow, names: list[str], most: int) -> list[Piece]:
+    return [
+        *(piece("td", words.plain(each)) for each in row.about),
+        piece("td", f"{row.total:,}", "number strong"),
+        *(
+            piece(
+                "td", f"{count:,}" if count else "", f"heat-{shade(count, most)}", title=f"{name}: {count:,}"
+            )
+            for count, name in zip(row.counts, names, strict=False)
+        ),
+    ]
 
 
 def _said(found: Analytics, rows: int) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from seawall.controller.api.problems import Problem, ProblemCode
 from seawall.controller.ui import words
 from seawall.controller.ui.dialogs import Reason
-from seawall.controller.ui.elements import Button, Cell, Table, Tag, box, heading
+from seawall.controller.ui.drawing import Piece, cell
+from seawall.controller.ui.elements import Button, Table, Tag, box, heading
 from seawall.controller.ui.frame import Page, part
 from seawall.engine.remediation_records import RemediationRecord
 from seawall.operations.operation import Role
@@ -42,20 +43,20 @@ class Remedies:
         found = await services.store.remediations(limit=_MOST)
         self._table.fill([self._cells_of(record) for record in found], "Nothing was done by itself.")
 
-    def _cells_of(self, record: RemediationRecord) -> list[Cell]:
+    def _cells_of(self, record: RemediationRecord) -> list[Piece]:
         decision, tone = words.state(record.decision)
         helped, helped_tone = (
             ("", "") if record.helped is None else words.state("helped" if record.helped else "no_help")
         )
         command = f"/ui/commands/{part(record.command_id)}" if record.command_id else ""
         return [
-            Cell(words.ago(record.at, self._page.services.clock.wall()), "muted"),
-            Cell(words.plain(record.rule), "strong"),
-            Cell(words.plain(record.host), "", f"/ui/hosts/{part(record.host)}"),
-            Cell(record.operation, "", command),
-            Cell(decision, tone),
-            Cell(words.plain(record.reason), "muted"),
-            Cell(helped, helped_tone, title=words.plain(record.outcome)),
+            cell(words.ago(record.at, self._page.services.clock.wall()), "muted"),
+            cell(words.plain(record.rule), "strong"),
+            cell(words.plain(record.host), "", f"/ui/hosts/{part(record.host)}"),
+            cell(record.operation, "", command),
+            cell(decision, tone),
+            cell(words.plain(record.reason), "muted"),
+            cell(helped, helped_tone, title=words.plain(record.outcome)),
         ]
 
     async def _turn(self) -> None:

@@ -7,7 +7,8 @@ from nicegui import Client, ui
 
 from seawall.controller.api.policies import replace_policies
 from seawall.controller.ui import words
-from seawall.controller.ui.elements import Cell, Choice, Field, Table, Tag, box, heading
+from seawall.controller.ui.drawing import cell
+from seawall.controller.ui.elements import Choice, Field, Table, Tag, box, heading
 from seawall.controller.ui.frame import Page
 from seawall.controller.ui.host import Facts
 from seawall.core.policy import PRESETS
@@ -113,7 +114,7 @@ class ResiliencePage:
             )
         )
         rows = [
-            [Cell(f"{count:,}", "number"), Cell(_why(why), "muted")]
+            [cell(f"{count:,}", "number"), cell(_why(why), "muted")]
             for why, count in figures.stopped.most_common()
         ]
         self._stopped.fill(rows, "Every retry that was due was made.")
@@ -129,11 +130,11 @@ class ResiliencePage:
                 tokens = services.gate.tokens(guard.agent_id, now)
                 rows.append(
                     [
-                        Cell(agent.name, "strong", f"/ui/hosts/{agent.name}"),
-                        Cell(str(guard.bulkhead.in_flight), "number"),
-                        Cell(f"{guard.bulkhead.limit:.0f}", "number"),
-                        Cell(str(guard.bulkhead.waiting or ""), "number"),
-                        Cell(f"{tokens:.1f}", "number"),
+                        cell(agent.name, "strong", f"/ui/hosts/{agent.name}"),
+                        cell(str(guard.bulkhead.in_flight), "number"),
+                        cell(f"{guard.bulkhead.limit:.0f}", "number"),
+                        cell(str(guard.bulkhead.waiting or ""), "number"),
+                        cell(f"{tokens:.1f}", "number"),
                     ]
                 )
         self._busy.fill(rows, "Nothing is under way.")
@@ -155,10 +156,10 @@ class ResiliencePage:
                 policy.fallback.value,
             )
             cells = [
-                Cell(value, "number", title=f"from {policy.sources[key]}")
+                cell(value, "number", title=f"from {policy.sources[key]}")
                 for key, value in zip(_KEYS, values, strict=True)
             ]
-            rows.append([Cell(name, "strong", title=operation.summary), *cells])
+            rows.append([cell(name, "strong", title=operation.summary), *cells])
         self._policies.fill(rows, "No operation has this in its name.")
         plane = policies.plane
         tables: dict[str, object] = {"breaker": plane.breaker, "bulkhead": plane.bulkhead}
@@ -166,7 +167,7 @@ class ResiliencePage:
             tables |= {"budget": plane.budget.agent, "plane_budget": plane.budget.plane}
         self._plane.fill(
             [
-                [Cell(name), Cell(f"{getattr(tables[table], key)}", "number"), Cell(source, "muted")]
+                [cell(name), cell(f"{getattr(tables[table], key)}", "number"), cell(source, "muted")]
                 for name, source in policies.plane_sources().items()
                 for table, _, key in (name.partition("."),)
                 if table in tables
