@@ -10,13 +10,16 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from nicegui import Client
 from playwright.sync_api import BrowserContext, Error, Page, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from seawall.controller.sign_ins import IDLE
 from seawall.controller.ui.fleet import FleetPage
+from seawall.controller.ui.overview import FleetOverview, HostRow, Overview
 from seawall.controller.ui.visits import Visit
+from seawall.core.circuit import CircuitState
 from seawall.engine.alert_settings import ALERT_FILE
 from seawall.engine.audit import read_exported
 from seawall.engine.audit_chain import ChainCheck
@@ -65,6 +68,28 @@ def test_the_fleet_shows_its_hosts_and_lets_one_more_join(stage: Stage, page: Pa
     expect(page.get_by_role("row", name=re.compile("joined"))).to_contain_text("● healthy")
     page.get_by_label("Filter by name, label or version").fill("no such host")
     expect(page.get_by_text("No host fits this filter.")).to_be_visible()
+
+
+def test_the_page_of_many_hosts_is_few_elements(
+    stage: Stage, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"many-{number}" for number in range(200)]
+    hosts = [
+        HostRow(name, name, "healthy", 100, "", CircuitState.CLOSED, 0, None, "1.0", None, {}, simulated=True)
+        for name in names
+    ]
+
+    async def look(_: FleetOverview) -> Overview:
+        return Overview(hosts, {"healthy": len(hosts)})
+
+    monkeypatch.setattr(FleetOverview, "look", look)
+    sign_in(page, stage)
+    cells = region(page, "Map of hosts").get_by_role("link")
+    expect(cells).to_have_count(200)
+    assert max(len(client.elements) for client in Client.instances.values()) < 150
+    page.get_by_label("Filter by name, label or version").fill("many-19")
+    expect(cells).to_have_count(11)
+    expect(region(page, "Hosts").get_by_role("row")).to_have_count(12)
 
 
 def test_a_page_whose_browser_is_gone_looks_no_more(

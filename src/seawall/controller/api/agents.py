@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -97,16 +98,16 @@ def agent_document(services: Services, record: AgentRecord) -> dict[str, object]
         "circuits": {domain.value: circuits.get(domain, CircuitState.CLOSED).value for domain in Domain},
         "in_flight": guard.bulkhead.in_flight if guard is not None else 0,
         "latency_seconds": session.latency_seconds if session is not None else None,
-        "health": health_of(services, record.agent_id),
+        "health": health_of(services, record.agent_id, circuits),
     }
 
 
-def health_of(services: Services, agent_id: str) -> Health:
-    """How a host is, with the reasons."""
+def health_of(services: Services, agent_id: str, states: Mapping[Domain, CircuitState]) -> Health:
+    """How a host is, whose circuits are in these states, with the reasons."""
     session = services.fleet.session(agent_id)
     if session is None:
         return judge(Vitals(False))
-    signs, states = session.signs, states_of(services, agent_id)
+    signs = session.signs
     known_disk = signs.total_bytes > 0
     return judge(
         Vitals(

@@ -8,6 +8,7 @@ from fastapi import Request
 from nicegui import Client, ui
 
 from seawall.controller.api.agents import health_of
+from seawall.controller.api.circuits import states_of
 from seawall.controller.ui import words
 from seawall.controller.ui.circuit_list import CircuitList, Timeline
 from seawall.controller.ui.command_list import CommandTable
@@ -116,7 +117,8 @@ class HostPage:
 
     def _show_health(self) -> None:
         agent, services = self._agent, self._page.services
-        health, session = health_of(services, agent.agent_id), services.fleet.session(agent.agent_id)
+        health = health_of(services, agent.agent_id, states_of(services, agent.agent_id))
+        session = services.fleet.session(agent.agent_id)
         quarantined = agent.quarantined_at is not None
         self._state.show(*words.state("quarantined" if quarantined else health.state.value))
         self._summary.show(f"{health.score} of 100" if session is not None else "")

@@ -135,12 +135,12 @@ class FleetOverview:
         services = self._services
         session = services.fleet.session(agent.agent_id)
         guard = services.guards.get(agent.agent_id)
-        states = states_of(services, agent.agent_id).values()
-        circuit = max(states, key=_SEVERITY.__getitem__, default=CircuitState.CLOSED)
+        states = states_of(services, agent.agent_id)
+        circuit = max(states.values(), key=_SEVERITY.__getitem__, default=CircuitState.CLOSED)
         if session is None:
             state, score, reason = HealthState.OFFLINE.value, 0, "not connected"
         else:
-            health = health_of(services, agent.agent_id)
+            health = health_of(services, agent.agent_id, states)
             state, score = health.state.value, health.score
             reason = health.reasons[0] if health.reasons else ""
         if agent.quarantined_at is not None:
