@@ -86,7 +86,9 @@ def test_the_page_of_many_hosts_is_few_elements(
     sign_in(page, stage)
     cells = region(page, "Map of hosts").get_by_role("link")
     expect(cells).to_have_count(200)
-    assert max(len(client.elements) for client in Client.instances.values()) < 150
+    # Pages of other tests are kept for half a minute.
+    newest = max(Client.instances.values(), key=lambda client: client.created)
+    assert len(newest.elements) < 150
     page.get_by_label("Filter by name, label or version").fill("many-19")
     expect(cells).to_have_count(11)
     expect(region(page, "Hosts").get_by_role("row")).to_have_count(12)

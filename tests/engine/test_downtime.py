@@ -1,4 +1,4 @@
-"""When a host was down is told by its circuits' transitions and by alerts, and no time counts twice."""
+"""When a host was down is told by its circuits' transitions and its absences, and no time counts twice."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ BEGIN, END = 1_000.0, 2_000.0
 
 def change(at: float, origin: str, target: str, domain: str = "docker", by: str = "") -> TransitionRecord:
     return TransitionRecord(datetime.fromtimestamp(at, UTC), "a", domain, origin, target, "why", by)
+
+
+def absence(begin: float, end: float | None) -> Absence:
+    ended = None if end is None else datetime.fromtimestamp(end, UTC)
+    return Absence("a", datetime.fromtimestamp(begin, UTC), ended)
 
 
 def told(
@@ -67,7 +72,7 @@ def test_circuits_and_absences_that_overlap_are_one_time() -> None:
         change(1150, "closed", "open", "agent"),
         change(1200, "half_open", "closed"),
         change(1300, "half_open", "closed", "agent"),
-        absences=(Absence("a", 1250, 1400), Absence("a", 900, 1050), Absence("a", 1990, None)),
+        absences=(absence(1250, 1400), absence(900, 1050), absence(1990, None)),
     ) == [Down(BEGIN, 1050, True), Down(1100, 1400, True), Down(1990, END, False)]
 
 

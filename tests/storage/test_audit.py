@@ -369,7 +369,7 @@ async def test_each_start_is_recorded_and_the_chain_goes_on(open_store: OpenStor
 @pytest.mark.asyncio
 async def test_the_chain_of_an_older_database_begins_with_its_first_start_here(tmp_path: Path) -> None:
     older, path = tmp_path / "older", tmp_path / "seawall.db"
-    shutil.copytree(MIGRATIONS, older, ignore=shutil.ignore_patterns("__pycache__", "000[4-9]*"))
+    shutil.copytree(MIGRATIONS, older, ignore=shutil.ignore_patterns("__pycache__", "000[4-9]*", "00[1-9]*"))
     connect = partial(sqlite3.connect, path, isolation_level=None)
     await asyncio.to_thread(migrate, connect, "it", older)
     with pytest.raises(AuditUnreadable, match="no audit log yet"):

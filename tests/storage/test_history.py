@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 
 from seawall.core.command import CommandState
-from seawall.engine.alert_records import AlertRecord
 from seawall.engine.history import Absence, PastFailure
 from seawall.engine.records import AttemptRecord, TransitionRecord
 from seawall.engine.store import Store
@@ -66,27 +65,33 @@ async def test_transitions_of_a_time_come_the_newest_first(store: Store) -> None
     assert await store.past_transitions(later(0), limit=1) == [changes[2]]
 
 
-async def test_an_absence_is_an_alert_that_an_agent_was_offline_and_had_not_ended_before(
+async def test_of_absences_those_that_ended_before_are_left_out_and_the_newest_come_first(
     store: Store,
 ) -> None:
-    def alert(alert_id: str, kind: str, agent_id: str, resolved: float | None) -> AlertRecord:
-        end = None if resolved is None else later(resolved)
-        return AlertRecord(
-            *(alert_id, f"{kind}/{agent_id}", kind, "critical", agent_id, agent_id, "text"),
-            *(True, 1, NOW),
-            resolved_at=end,
-        )
+    await store.add_absences([Absence("a-1", NOW, None), Absence("a-2", NOW, None)])
+    await store.end_absences(["a-1"], later(5))
+    await store.add_absences([Absence("a-1", later(40), None)])
+    await store.end_absences(["a-1", "never kept"], later(50))
+    first, second = Absence("a-1", later(40), later(50)), Absence("a-2", NOW, None)
+    assert await store.absences(later(10)) == [first, second]
+    assert await store.absences(later(10), agent_id="a-2") == [second]
+    assert await store.absences(later(5), limit=1) == [first]
+    assert await store.absences(later(5)) == [first, second, Absence("a-1", NOW, later(5))]
 
-    await store.keep_alerts(
+
+async def test_a_circuit_is_unclosed_if_its_latest_transition_left_it_so(store: Store) -> None:
+    def change(agent_id: str, domain: str, origin: str, target: str) -> TransitionRecord:
+        return TransitionRecord(NOW, agent_id, domain, origin, target, "why")
+
+    open_still = change("a-1", "docker", "half_open", "open")
+    await store.add_transitions(
         [
-            alert("l-1", "agent_offline", "a-1", 5),
-            alert("l-2", "agent_offline", "a-1", 50),
-            alert("l-3", "agent_offline", "a-2", None),
-            alert("l-4", "circuit", "a-2", None),
+            change("a-1", "docker", "closed", "open"),
+            change("a-1", "agent", "closed", "open"),
+            change("a-2", "docker", "closed", "open"),
+            change("a-1", "agent", "half_open", "closed"),
+            open_still,
+            change("a-2", "docker", "half_open", "closed"),
         ]
     )
-    now = NOW.timestamp()
-    first, second = Absence("a-2", now, None), Absence("a-1", now, now + 50)
-    assert await store.absences(later(10)) == [first, second]
-    assert await store.absences(later(10), agent_id="a-1") == [second]
-    assert await store.absences(later(10), limit=1) == [first]
+    assert await store.unclosed_circuits() == [open_still]

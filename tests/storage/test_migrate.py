@@ -27,7 +27,6 @@ from seawall.storage.sqlite import SqliteStore
 from seawall.testing.clock import FakeClock
 from tests.storage.backends import LEDGER, command
 
-HEAD = "0009"
 NEXT = '''
 """The next."""
 from alembic import op
@@ -99,7 +98,7 @@ def test_the_conditions_of_the_indexes_are_those_that_the_statements_show(path: 
     question = "SELECT name, sql FROM sqlite_master WHERE sql LIKE '%INDEX%WHERE%' ORDER BY name"
     with closing(connect(path)) as made, closing(connect(meant)) as expected:
         indexes = made.execute(question).fetchall()
-        assert len(indexes) == 9
+        assert len(indexes) == 10
         assert indexes == expected.execute(question).fetchall()
 
 
@@ -259,6 +258,31 @@ def test_the_third_versions_secrets_go_with_what_is_over_and_stay_with_what_may_
         )
     assert msgspec.json.decode(kept["compose_up"]) == {"project": "shop", "environment": "***"}
     assert msgspec.json.decode(kept["compose_down"]) == {"project": "shop", "environment": "sealed-3"}
+
+
+def test_what_the_ninth_versions_alerts_said_of_hosts_that_were_offline_is_their_absence(
+    tmp_path: Path,
+) -> None:
+    first_nine, path = tmp_path / "first nine", tmp_path / "seawall.db"
+    versions = (f"{number:04}" for number in range(1, 10))
+    shutil.copytree(MIGRATIONS, first_nine, ignore=only(*versions))
+    migrate(partial(connect, path), "it", first_nine)
+    alert = (
+        "INSERT INTO alerts VALUES (?, ?, 'key', ?, 'critical', ?, 'host', '', 1, 1, ?, 0, NULL, ?, '', '')"
+    )
+    with closing(connect(path)) as connection:
+        connection.executemany(
+            alert,
+            [
+                (1, "l-1", "agent_offline", "a-1", 10, 20),
+                (2, "l-2", "circuit_opened", "a-1", 10, None),
+                (3, "l-3", "agent_offline", "a-1", 30, None),
+            ],
+        )
+    migrate(partial(connect, path), "it")
+    with closing(connect(path)) as connection:
+        rows = connection.execute("SELECT agent_id, began_at, ended_at FROM absences").fetchall()
+        assert rows == [("a-1", 10, 20), ("a-1", 30, None)]
 
 
 def test_who_overruled_a_circuit_is_read_from_what_the_fourth_version_wrote(tmp_path: Path) -> None:

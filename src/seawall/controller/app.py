@@ -14,6 +14,7 @@ import uvloop
 from seawall import memory
 from seawall.bus.local import LocalBus
 from seawall.clock import Clock, SystemClock
+from seawall.controller.absences import AbsenceRecorder
 from seawall.controller.alerts.desk import AlertDesk
 from seawall.controller.api.application import create_api
 from seawall.controller.api.services import Readiness, Services
@@ -172,6 +173,7 @@ class Controller:
         settings = self.settings
         admin_token_file = await self.access.ensure_admin_token(settings.data)
         await self.policies.record()
+        await self.transitions.close_all()
         for agent in await self.store.agents():
             self.fleet.learn(agent)
         recovered = asyncio.Event()
@@ -182,6 +184,7 @@ class Controller:
         self._last(self.loop_lag.run(), "loop lag")
         self._last(self.alerts.run(), "alerts")
         self._last(self.services.remediation.run(), "remediation")
+        self._last(AbsenceRecorder(self.store, self.fleet, self.clock).run(), "absences")
         await self._first_of(recovered)
         self._raise_if_ended()
         self.services.readiness.recovered = True

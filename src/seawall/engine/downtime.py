@@ -1,4 +1,4 @@
-"""When hosts were down: one of their circuits wasn't closed, or an alert said that they were offline. Pure.
+"""When hosts were down: one of their circuits wasn't closed, or they had no session for a while. Pure.
 
 A circuit that somebody held open by hand isn't down. Of an opening whose end is nowhere on record, because the
 controller stopped meanwhile, it is known that it was, but not for how long: it counts as one, and for no time.
@@ -65,8 +65,8 @@ def downtimes(
         down = Down(began, end, over=False) if still else Down(began, began, over=True)
         found.setdefault(circuit[0], []).append(down)
     for absence in absences:
-        until = end if absence.end is None else min(absence.end, end)
-        down = Down(max(absence.begin, begin), until, over=absence.end is not None)
+        until = end if absence.end is None else min(absence.end.timestamp(), end)
+        down = Down(max(absence.begin.timestamp(), begin), until, over=absence.end is not None)
         if down.begin <= down.end:
             found.setdefault(absence.agent_id, []).append(down)
     return {agent_id: _merged(downs) for agent_id, downs in found.items()}

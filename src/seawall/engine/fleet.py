@@ -148,6 +148,7 @@ class Fleet:
         self._agents: dict[str, AgentRecord] = {}
         self._ids_by_name: dict[str, str] = {}
         self._sessions: dict[str, AgentSession] = {}
+        self._absent: dict[str, float] = {}
         # In order of arrival: who waited longest is served first, and a replay sees the same order.
         self._arrivals: dict[str, dict[asyncio.Future[None], None]] = {}
         self.listener: AgentListener | None = None
@@ -157,6 +158,8 @@ class Fleet:
 
     def learn(self, record: AgentRecord) -> None:
         """An agent joined, or told something new of itself."""
+        if record.agent_id not in self._agents:
+            self._absent[record.agent_id] = self._clock.now()
         self._agents[record.agent_id] = record
         self._ids_by_name[record.name] = record.agent_id
 
@@ -165,6 +168,7 @@ class Fleet:
         record = self._agents.pop(agent_id, None)
         if record is not None and self._ids_by_name.get(record.name) == agent_id:
             del self._ids_by_name[record.name]
+        self._absent.pop(agent_id, None)
         self._guards.evict(agent_id)
         return self._sessions.get(agent_id)
 
@@ -194,6 +198,7 @@ class Fleet:
         """A session opened. Returns the one that it replaces, which the caller closes in its own time."""
         replaced = self._sessions.get(session.agent_id)
         self._sessions[session.agent_id] = session
+        self._absent.pop(session.agent_id, None)
         self.heard(session.agent_id, Domain.AGENT, "the agent reconnected")
         for arrival in self._arrivals.pop(session.agent_id, ()):
             if not arrival.done():
@@ -207,7 +212,14 @@ class Fleet:
         if self._sessions.get(session.agent_id) is not session:
             return False
         del self._sessions[session.agent_id]
+        if session.agent_id in self._agents:
+            self._absent[session.agent_id] = session.heard_at
         return True
+
+    @property
+    def absent(self) -> Mapping[str, float]:
+        """The agents without a session, each with the monotonic time since when: it was last heard, or learned of."""
+        return self._absent
 
     def heard(self, agent_id: str, domain: Domain, reason: str) -> None:
         """The agent, or its Docker Engine, gave a sign of life: an open circuit may probe at once."""

@@ -1,6 +1,6 @@
 """What is kept of the past, as much of it as figures over time need, and the port that reads it page by page.
 
-Times are seconds since 1970.
+Times of commands are seconds since 1970.
 """
 
 from __future__ import annotations
@@ -38,14 +38,29 @@ class PastCommand(Struct, frozen=True, gc=False):
 
 
 class Absence(NamedTuple):
-    """How long an alert said that an agent was offline; without an end it still does."""
+    """From when to when an agent had no session; without an end it still has none."""
 
     agent_id: str
-    begin: float
-    end: float | None
+    begin: datetime
+    end: datetime | None
 
 
-class HistoryStore(Protocol):
+class AbsenceStore(Protocol):
+    """When agents had no session."""
+
+    async def add_absences(self, records: Sequence[Absence]) -> None:
+        """Keep absences that go on, of agents of which none is kept that does."""
+
+    async def end_absences(self, agent_ids: Sequence[str], at: datetime) -> None:
+        """End those of these agents that go on."""
+
+    async def absences(
+        self, since: datetime, *, agent_id: str | None = None, limit: int = 1_000
+    ) -> list[Absence]:
+        """The newest first, none that ended before `since`."""
+
+
+class HistoryStore(AbsenceStore, Protocol):
     """The past, for whoever counts. Each answer is small, so that others who read have their turn."""
 
     async def past_commands(
@@ -57,8 +72,3 @@ class HistoryStore(Protocol):
         self, since: datetime, *, agent_id: str | None = None, limit: int = 1_000
     ) -> list[TransitionRecord]:
         """The newest first, none from before `since`."""
-
-    async def absences(
-        self, since: datetime, *, agent_id: str | None = None, limit: int = 1_000
-    ) -> list[Absence]:
-        """The newest first, none that ended before `since`."""

@@ -265,6 +265,9 @@ class CircuitStore(Protocol):
     async def transitions(self, *, agent_id: str | None = None, limit: int = 100) -> list[TransitionRecord]:
         """The newest first."""
 
+    async def unclosed_circuits(self) -> list[TransitionRecord]:
+        """The latest transition of each circuit that isn't closed since."""
+
 
 class AuditStore(Protocol):
     """The audit log. What the other methods change is recorded by them, in the transaction of the change."""

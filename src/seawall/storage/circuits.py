@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, func, insert, literal_column, select
 
 from seawall.engine.records import TransitionRecord
 from seawall.storage.entries import changed
@@ -41,8 +41,18 @@ _newest = (
     .offset(NO_OFFSET)
 )
 
+_latest = select(func.max(circuit_transitions.c.sequence)).group_by(
+    circuit_transitions.c.agent_id, circuit_transitions.c.domain
+)
+
 _ADD_TRANSITION = Statement(insert(circuit_transitions), TransitionRow._fields)
 _TRANSITIONS = Statement(_newest)
+_UNCLOSED = Statement(
+    select(*columns(circuit_transitions, TransitionRow)).where(
+        circuit_transitions.c.sequence.in_(_latest),
+        circuit_transitions.c.target != literal_column("'closed'"),
+    )
+)
 _TRANSITIONS_OF_AGENT = Statement(_newest.where(circuit_transitions.c.agent_id == bindparam("agent")))
 
 
@@ -79,6 +89,11 @@ class CircuitTables(Database):
         which = _TRANSITIONS if agent_id is None else _TRANSITIONS_OF_AGENT
         wanted = {"agent": agent_id, "most": max(0, limit)}
         rows = await self.read(lambda connection: connection.execute(which, wanted).fetchall())
+        return [to_transition(row) for row in rows]
+
+    async def unclosed_circuits(self) -> list[TransitionRecord]:
+        """See `CircuitStore.unclosed_circuits`."""
+        rows = await self.read(lambda connection: connection.execute(_UNCLOSED, {}).fetchall())
         return [to_transition(row) for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""The past in the database: narrow rows of commands, page by page, and what is known of hosts that were down."""
+"""The past in the database: narrow rows of commands, page by page, and transitions of circuits."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from datetime import datetime
 from functools import cache, partial
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, or_, select
+from sqlalchemy import Select, bindparam, func, literal_column, or_, select
 
-from seawall.core.alert_rules import AlertKind
-from seawall.engine.history import Absence, PastCommand, PastFailure
+from seawall.engine.history import PastCommand, PastFailure
 from seawall.engine.records import TransitionRecord
-from seawall.storage.alert_schema import alerts
 from seawall.storage.circuits import TransitionRow, to_transition
 from seawall.storage.schema import attempts, circuit_transitions, commands
 from seawall.storage.statements import (
@@ -48,11 +46,8 @@ class _FailureRow(NamedTuple):
     circumstance: str
 
 
-_offline: ColumnElement[str] = literal_column(f"'{AlertKind.AGENT_OFFLINE.value}'")
-
-
 class HistoryTables(Database):
-    """`engine.history.HistoryStore`."""
+    """`engine.history.HistoryStore`, but for absences."""
 
     async def past_commands(
         self, *, agent_id: str | None = None, before: int | None = None, limit: int = 1_000
@@ -70,15 +65,6 @@ class HistoryTables(Database):
         wanted = {"agent": agent_id, "from": to_microseconds(since), "most": max(0, limit)}
         rows = await self.read(lambda connection: connection.execute(which, wanted).fetchall())
         return [to_transition(row) for row in rows]
-
-    async def absences(
-        self, since: datetime, *, agent_id: str | None = None, limit: int = 1_000
-    ) -> list[Absence]:
-        """See `HistoryStore.absences`."""
-        which = _absences(agent_id is not None)
-        wanted = {"agent": agent_id, "from": to_microseconds(since), "most": max(0, limit)}
-        rows = await self.read(lambda connection: connection.execute(which, wanted).fetchall())
-        return [_to_absence(*row) for row in rows]
 
 
 def _page(
@@ -109,14 +95,6 @@ def _to_past(row: _CommandRow, failures: Sequence[PastFailure]) -> PastCommand:
         row.duration_seconds,
         failures,
     )
-
-
-def _to_absence(agent_id: object, begin: object, end: object) -> Absence:
-    return Absence(str(agent_id), _seconds(begin) or 0.0, _seconds(end))
-
-
-def _seconds(microseconds: object) -> float | None:
-    return microseconds / _SECOND if isinstance(microseconds, int) else None
 
 
 @cache
@@ -157,14 +135,3 @@ def _transitions(by_agent: bool) -> Statement:
         question = question.where(circuit_transitions.c.agent_id == bindparam("agent"))
     newest = question.order_by(circuit_transitions.c.sequence.desc())
     return Statement(newest.limit(bindparam("most")).offset(NO_OFFSET))
-
-
-@cache
-def _absences(by_agent: bool) -> Statement:
-    question = select(alerts.c.agent_id, alerts.c.opened_at, alerts.c.resolved_at).where(
-        alerts.c.kind == _offline,
-        or_(alerts.c.resolved_at.is_(None), alerts.c.resolved_at >= bindparam("from")),
-    )
-    if by_agent:
-        question = question.where(alerts.c.agent_id == bindparam("agent"))
-    return Statement(question.order_by(alerts.c.sequence.desc()).limit(bindparam("most")).offset(NO_OFFSET))

@@ -250,6 +250,24 @@ Index(
     "ix_circuit_transitions_agent_id_sequence", circuit_transitions.c.agent_id, circuit_transitions.c.sequence
 )
 
+# When a host had no session. One that goes on has no end, and there is one of a host at most.
+absences = Table(
+    "absences",
+    metadata,
+    Column("sequence", SEQUENCE, primary_key=True),
+    Column("agent_id", Text, nullable=False),
+    Column("began_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+)
+absence_goes_on = absences.c.ended_at.is_(None)
+Index(
+    "uq_absences_going_on",
+    absences.c.agent_id,
+    unique=True,
+    sqlite_where=absence_goes_on,
+    postgresql_where=absence_goes_on,
+)
+
 # A chain: each row holds the hash of the one before. Rows are only added, and pruned from the beginning.
 audit = Table(
     "audit",

@@ -16,6 +16,7 @@ from seawall.clock import Clock
 from seawall.engine.audit import Entry
 from seawall.engine.store import StoreFailed, StoreUsage
 from seawall.files import Room, free_bytes, make_private
+from seawall.storage.absences import AbsenceTables
 from seawall.storage.access import AccessTables
 from seawall.storage.alerts import AlertTables
 from seawall.storage.audit import AuditTables, Noted, append, noted
@@ -50,6 +51,7 @@ class SqliteStore(
     AuditTables,
     AlertTables,
     HistoryTables,
+    AbsenceTables,
     RemediationTables,
 ):
     """`engine.store.Store` on a file. It belongs to the event loop on which it was opened."""
