@@ -13,6 +13,7 @@ import httpx
 
 from seawall.controller.app import Controller
 from seawall.controller.authority import CertificateAuthority
+from seawall.controller.circuits import restore_circuits
 from seawall.controller.credentials import hash_secret
 from seawall.controller.enrolment import new_join_token
 from seawall.controller.settings import ControllerSettings
@@ -188,6 +189,7 @@ async def api_plane(
     controller.services.agents_url = "https://controller.test:7701"
     for agent in await store.agents():
         controller.fleet.learn(agent)
+    await restore_circuits(store, controller.fleet, controller.guards, clock)
     for agent_id, name, labels in ((HOST, "web-1", {"env": "prod"}), (OTHER, "web-2", {"env": "test"})):
         if controller.fleet.find(agent_id) is None:
             await join(controller, AgentRecord(agent_id, name, bytes(32), clock.wall(), labels=labels))

@@ -12,10 +12,7 @@ import pytest
 import pytest_asyncio
 
 from seawall.controller.absences import LEAST_SECONDS, LOOK_SECONDS, AbsenceRecorder
-from seawall.controller.transitions import TransitionRecorder
-from seawall.core.circuit import CircuitState
 from seawall.engine.history import Absence
-from seawall.engine.records import TransitionRecord
 from seawall.testing.clock import FakeClock
 from tests.controller.api_plane import HOST, OTHER, ApiPlane, api_plane
 
@@ -114,19 +111,3 @@ async def test_the_absence_of_a_host_that_is_revoked_ends(plane: ApiPlane) -> No
     assert (await plane.post("/api/v1/agents/web-1/revoke")).status_code == 200
     await passes(plane, LOOK_SECONDS)
     assert [absence.end is None for absence in await kept(plane)] == [False]
-
-
-async def test_circuits_that_a_controller_left_open_are_closed_on_record_when_it_starts_anew(
-    plane: ApiPlane,
-) -> None:
-    store, clock = plane.services.store, plane.clock
-    opened = TransitionRecord(clock.wall(), HOST, "docker", "closed", "open", "five of six failed")
-    await store.add_transitions([opened])
-    await passes(plane, 30.0)
-    recorder = TransitionRecorder(store, clock)
-    await recorder.close_all()
-    await recorder.close_all()
-    closed, before = await store.transitions()
-    assert before == opened
-    assert (closed.at, closed.origin, closed.target) == (clock.wall(), "open", CircuitState.CLOSED.value)
-    assert closed.reason == "the controller was started anew"

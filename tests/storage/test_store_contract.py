@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from seawall.clock import SystemClock
 from seawall.core.command import CommandState
-from seawall.engine.records import CommandRecord
+from seawall.engine.records import CommandRecord, HoldRecord
 from seawall.engine.store import IdempotencyConflict, JoinTokenRefused, NameTaken, Store, StoreFailed
 from tests.storage.backends import (
     BACKENDS,
@@ -572,6 +572,28 @@ async def test_transitions_come_newest_first(store: Store) -> None:
     assert await store.transitions(limit=1) == [transition("three")]
     assert await store.transitions(agent_id="a-1") == [transition("three"), by_hand]
     assert await store.transitions(agent_id="a-1", limit=0) == []
+
+
+async def test_a_circuit_is_held_by_whoever_held_it_last_until_it_is_reset_or_its_host_is_revoked(
+    store: Store,
+) -> None:
+    def hold(agent_id: str, domain: str, state: str, at: float) -> HoldRecord:
+        return HoldRecord(agent_id, domain, state, "the disk is being replaced", "ann", later(at))
+
+    await let_in(store)
+    first, second, third = (
+        hold("a-1", "agent", "open", 1),
+        hold("a-1", "docker", "closed", 2),
+        hold("a-2", "docker", "open", 3),
+    )
+    for each in (hold("a-1", "docker", "open", 0), first, second, third):
+        await store.hold_circuit(each)
+    assert await store.holds() == [first, second, third]
+    await store.reset_circuit("a-1", "agent", "it is done", later(4))
+    await store.reset_circuit("a-1", "registry", "nobody held it", later(4))
+    assert await store.holds() == [second, third]
+    await store.revoke_agent("a-1", later(5))
+    assert await store.holds() == [third]
 
 
 # The whole

@@ -75,7 +75,7 @@ def open_circuit(
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Fence a host off until it is closed or reset by hand."""
+    """Fence a host off until it is closed or reset by hand, restarts of the controller included."""
     _change(context, host, [domain], "open", reason, as_json=as_json)
 
 

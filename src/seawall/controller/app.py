@@ -20,6 +20,7 @@ from seawall.controller.api.application import create_api
 from seawall.controller.api.services import Readiness, Services
 from seawall.controller.auth import Access
 from seawall.controller.authority import CertificateAuthority
+from seawall.controller.circuits import restore_circuits
 from seawall.controller.door_log import DoorLog
 from seawall.controller.enrolment import new_join_token, revoke_agent
 from seawall.controller.garbage import collect_garbage
@@ -173,9 +174,9 @@ class Controller:
         settings = self.settings
         admin_token_file = await self.access.ensure_admin_token(settings.data)
         await self.policies.record()
-        await self.transitions.close_all()
         for agent in await self.store.agents():
             self.fleet.learn(agent)
+        await restore_circuits(self.store, self.fleet, self.guards, self.clock)
         recovered = asyncio.Event()
         self._last(self.dispatcher.run(recovered, self._stop_dispatcher), "dispatcher")
         self._last(self.transitions.run(), "transitions")

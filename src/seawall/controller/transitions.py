@@ -7,7 +7,6 @@ import logging
 from collections import deque
 
 from seawall.clock import Clock, wall_of
-from seawall.core.circuit import CircuitState
 from seawall.core.events import CircuitChanged, Event
 from seawall.engine.records import TransitionRecord
 from seawall.engine.store import CircuitStore, StoreFailed
@@ -47,18 +46,6 @@ class TransitionRecorder:
             )
         )
         self._arrived.set()
-
-    async def close_all(self) -> None:
-        """Every circuit of a controller that starts is closed: end those that weren't when it stopped."""
-        now = self._clock.wall()
-        ended = [
-            TransitionRecord(
-                *(now, left.agent_id, left.domain, left.target, CircuitState.CLOSED.value),
-                "the controller was started anew",
-            )
-            for left in await self._store.unclosed_circuits()
-        ]
-        await self._store.add_transitions(ended)
 
     async def run(self) -> None:
         """Write what is noted, until cancelled."""

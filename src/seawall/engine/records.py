@@ -203,6 +203,17 @@ class TransitionRecord(Struct):
     by: str = ""
 
 
+class HoldRecord(Struct, frozen=True):
+    """A circuit that somebody holds open or closed until it is reset: `state` is that of `CircuitState`."""
+
+    agent_id: str
+    domain: str
+    state: str
+    reason: str
+    by: str
+    at: datetime
+
+
 def command_document(record: CommandRecord) -> dict[str, object]:
     """The record as the API and the CLI show it: plain values, times as RFC 3339, `retried` spelled out."""
     document: dict[str, object] = msgspec.to_builtins(record)

@@ -22,6 +22,7 @@ from seawall.engine.records import (
     AttemptRecord,
     CommandRecord,
     DecisionRecord,
+    HoldRecord,
     JoinTokenRecord,
     LedgerFacts,
     SessionGrant,
@@ -264,6 +265,17 @@ class CircuitStore(Protocol):
 
     async def transitions(self, *, agent_id: str | None = None, limit: int = 100) -> list[TransitionRecord]:
         """The newest first."""
+
+    async def hold_circuit(self, record: HoldRecord, caller: Caller = CONTROLLER) -> None:
+        """Somebody holds a circuit from now on, whatever held it before."""
+
+    async def reset_circuit(
+        self, agent_id: str, domain: str, reason: str, now: datetime, caller: Caller = CONTROLLER
+    ) -> None:
+        """Somebody resets a circuit, and nobody holds it any more."""
+
+    async def holds(self) -> list[HoldRecord]:
+        """The circuits that are held, the oldest first. Those of a host that is revoked aren't."""
 
     async def unclosed_circuits(self) -> list[TransitionRecord]:
         """The latest transition of each circuit that isn't closed since."""

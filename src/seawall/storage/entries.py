@@ -81,6 +81,13 @@ class Finding(Detail, frozen=True, gc=False):
     reason: str = ""
 
 
+class Order(Detail, frozen=True, gc=False):
+    """What somebody wants of a circuit, and why."""
+
+    order: str
+    reason: str
+
+
 class Invitation(Detail, frozen=True, gc=False):
     """How long a join token is good for."""
 
@@ -260,6 +267,11 @@ def changed(records: Sequence[TransitionRecord]) -> list[Entry]:
         )
         for record in records
     ]
+
+
+def overruled(at: datetime, caller: Caller, circuit: tuple[str, str], order: str, reason: str) -> Entry:
+    """Somebody wants a circuit, of a host and a domain, to be `open`, `close`d or `reset`."""
+    return Entry(at, caller, Action.CIRCUIT_OVERRULED, "/".join(circuit), Order(order, reason))
 
 
 def _ended(record: CommandRecord, action: Action) -> Entry:

@@ -15,6 +15,7 @@ from seawall.core.errors import CommandErrorCode
 from seawall.engine.audit import CONTROLLER, Action, Caller, Entry
 from seawall.engine.records import AgentRecord, JoinTokenRecord, LedgerFacts, SessionGrant
 from seawall.engine.store import JoinTokenRefused, NameTaken
+from seawall.storage.circuits import RELEASE_ALL
 from seawall.storage.entries import connected, invited, joined, lost
 from seawall.storage.schema import agents, command_is_recorded, command_is_unsettled, commands, join_tokens
 from seawall.storage.statements import (
@@ -271,7 +272,12 @@ class FleetTables(Database):
         """See `FleetStore.revoke_agent`."""
         end = {"id": agent_id, "revoked_at": to_microseconds(now)}
         entry = Entry(now, caller, Action.HOST_REVOKED, agent_id)
-        return await self.write(partial(_change, _REVOKE_AGENT, end, entry))
+
+        def job(connection: Connection) -> bool:
+            connection.execute(RELEASE_ALL, end)
+            return _change(_REVOKE_AGENT, end, entry, connection)
+
+        return await self.write(job)
 
 
 def _change(statement: Statement, change: Mapping[str, object], entry: Entry, connection: Connection) -> bool:

@@ -250,6 +250,18 @@ Index(
     "ix_circuit_transitions_agent_id_sequence", circuit_transitions.c.agent_id, circuit_transitions.c.sequence
 )
 
+# The circuits that somebody holds, until they are reset: a controller that starts goes on with it.
+circuit_holds = Table(
+    "circuit_holds",
+    metadata,
+    Column("agent_id", Text, primary_key=True),
+    Column("domain", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
 # When a host had no session. One that goes on has no end, and there is one of a host at most.
 absences = Table(
     "absences",

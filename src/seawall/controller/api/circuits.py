@@ -19,8 +19,7 @@ from seawall.controller.auth import Principal
 from seawall.core.breaker import Breaker, CircuitState
 from seawall.core.command import Domain
 from seawall.core.events import CircuitChanged
-from seawall.engine.audit import Action, Detail, Entry
-from seawall.engine.records import AgentRecord
+from seawall.engine.records import AgentRecord, HoldRecord
 
 _TRANSITIONS_SHOWN = 50
 
@@ -35,14 +34,8 @@ class Overruling(Enum):
     RESET = "reset"
 
 
+_FORCED = {Overruling.OPEN: CircuitState.OPEN, Overruling.CLOSE: CircuitState.CLOSED}
 _DONE_BY_HAND = {Overruling.OPEN: "held open", Overruling.CLOSE: "held closed", Overruling.RESET: "reset"}
-
-
-class Order(Detail, frozen=True, gc=False):
-    """What a person wanted of a circuit, and why."""
-
-    order: str
-    reason: str
 
 
 class ActionBody(Struct, forbid_unknown_fields=True):
@@ -91,27 +84,24 @@ async def overrule(
     principal: Principal,
 ) -> None:
     """Hold a circuit open or closed, or reset it, for the reason that somebody gives."""
-    entry = Entry(
-        services.clock.wall(),
-        principal.caller,
-        Action.CIRCUIT_OVERRULED,
-        f"{record.agent_id}/{domain.value}",
-        Order(action.value, reason),
-    )
-    # Before it happens, and so what happens without anybody's order is known by having no such entry.
-    await services.store.record(entry)
-    now = services.clock.now()
     said = f"{_DONE_BY_HAND[action]}: {reason or 'no reason given'}"
+    wall, forced = services.clock.wall(), _FORCED.get(action)
+    # Before it happens, and so what happens without anybody's order is known by having no entry in the audit log.
+    if forced is None:
+        await services.store.reset_circuit(record.agent_id, domain.value, reason, wall, principal.caller)
+    else:
+        hold = HoldRecord(record.agent_id, domain.value, forced.value, reason, principal.name, wall)
+        await services.store.hold_circuit(hold, principal.caller)
+    now = services.clock.now()
     guard = services.guards.of(record.agent_id)
     try:
-        if action is Overruling.RESET and domain not in dict(guard.breakers):
+        if forced is None and domain not in dict(guard.breakers):
             # It is closed, and nobody holds it.
             return
         breaker = guard.breaker(domain)
-        if action is Overruling.RESET:
+        if forced is None:
             transition = breaker.reset(now, said, by=principal.name)
         else:
-            forced = CircuitState.OPEN if action is Overruling.OPEN else CircuitState.CLOSED
             transition = breaker.force(forced, now, said, by=principal.name)
     finally:
         services.guards.tidy(guard, now)
