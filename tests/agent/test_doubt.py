@@ -112,6 +112,33 @@ async def test_what_a_removal_still_lacks_is_done_before_its_deadline_only(
     assert ("web" in [each.name for each in bench.docker.containers]) is not removed
 
 
+@pytest.mark.parametrize(("remaining_seconds", "removed"), [(60.0, True), (4.0, False)])
+async def test_what_a_prune_still_lacks_is_done_before_its_deadline_only(
+    remaining_seconds: float, removed: bool
+) -> None:
+    bench = await opened(runners=sick("image_prune", Fault.BROKEN_BEFORE))
+    image = bench.docker.add_image("old:1").image_id
+    attempt = bench.give("image_prune", remaining_seconds, images=[image])
+    await bench.clock.advance(20)
+    assert attempt in bench.answers()
+    word = last(bench)
+    assert summary(word) == ((None, "none") if removed else ("docker_error", "docker_refused"))
+    assert removed or "1 of 1 are still there, and the command's time is over" in (word.error or "")
+    assert (image in bench.docker.images) is not removed
+
+
+async def test_what_the_removal_of_an_image_still_lacks_is_not_done_after_its_deadline() -> None:
+    bench = await opened(runners=sick("image_remove", Fault.BROKEN_BEFORE))
+    image = bench.docker.add_image("old:1").image_id
+    bench.docker.images[image].tags.append("old:2")
+    bench.give("image_remove", 4.0, image=image, force=True)
+    await bench.clock.advance(1)
+    bench.docker.images[image].tags.remove("old:2")
+    await bench.clock.advance(20)
+    assert "the command's time is over" in (last(bench).error or "")
+    assert image in bench.docker.images
+
+
 async def test_an_opaque_change_in_doubt_is_unknown_for_good_and_shows_its_evidence() -> None:
     bench = await opened(
         runners=sick("container_restart", Fault.BROKEN_AFTER), verifiers=opaque("container_restart")
