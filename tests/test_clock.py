@@ -37,14 +37,15 @@ class Stopwatch(FakeClock):
 async def test_after_each_piece_everybody_else_has_most_of_the_time_but_not_without_end(
     taken: float, pause: float
 ) -> None:
-    clock = Stopwatch()
+    clock, pieces = Stopwatch(), 0
     async for _ in at_leisure(clock, HOSTS):
         clock.worked += taken
-    assert clock.pauses == pytest.approx([pause] * 3)
+        pieces += 1
+    assert clock.pauses == pytest.approx([pause] * pieces)
 
 
 async def test_for_who_waits_there_are_no_pauses() -> None:
     clock = Stopwatch()
     async for _ in at_leisure(clock, HOSTS, share=1):
         clock.worked += 0.002
-    assert clock.pauses == [0.0] * 3
+    assert set(clock.pauses) == {0.0}

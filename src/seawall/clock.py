@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeVar
 LEISURE: Final = 40
 """Of the time, what is done at leisure takes one part in so many."""
 
-_TOGETHER = 100
+_TOGETHER = 25
 _LONGEST_PAUSE_SECONDS = 0.1
 
 Item = TypeVar("Item")
