@@ -231,6 +231,10 @@ def _verify_prune(doubt: Doubt) -> Finding:
 
 VERIFIERS = {
     "image_tag": Verifier(_pre_image, _verify_tag, at_once, _find_tagged),
-    "image_remove": Verifier(_pre_image, _verify_remove, at_once, find_image, resume=image_remove, in_time=True),
-    "image_prune": Verifier(nothing_before, _verify_prune, at_once, _find_pruned, resume=image_prune, in_time=True),
+    "image_remove": Verifier(
+        _pre_image, _verify_remove, at_once, find_image, resume=image_remove, in_time=True
+    ),
+    "image_prune": Verifier(
+        nothing_before, _verify_prune, at_once, _find_pruned, resume=image_prune, in_time=True
+    ),
 }
