@@ -141,12 +141,20 @@ def _answered(response: object) -> object:
     return [sorted(response), told]
 
 
+_KILLED, _KILLED_EARLY = 137, 2
+"""A container that is stopped before its own program has begun: process 1 is still the runtime's, which is written in
+Go and ends with 2 where a signal can't kill it. No program of the sequences does."""
+
+
 def _container_projection(record: Mapping[str, object]) -> Projection:
     state, host, config = section(record, "State"), section(record, "HostConfig"), section(record, "Config")
     networks = section(section(record, "NetworkSettings"), "Networks")
     short_id = str(record.get("Id"))[:12]
     return {
-        "state": [state.get(key) for key in ("Status", "Running", "Paused", "Restarting", "ExitCode")],
+        "state": [
+            *(state.get(key) for key in ("Status", "Running", "Paused", "Restarting")),
+            _KILLED if state.get("ExitCode") == _KILLED_EARLY else state.get("ExitCode"),
+        ],
         "image": config.get("Image"),
         "labels": _labels(config.get("Labels")),
         "auto_remove": host.get("AutoRemove"),
