@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 from typing import Final
 
 from seawall.clock import Clock, at_leisure, wall_of
@@ -49,12 +48,10 @@ class AbsenceRecorder:
             for agent_id, since in absent.items()
             if now - since >= LEAST_SECONDS and agent_id not in self._kept
         ]
-        await self._end(back, self._clock.wall())
-        async for some in at_leisure(self._clock, gone):
-            await self._store.add_absences(some)
-            self._kept.update(absence.agent_id for absence in some)
-
-    async def _end(self, back: list[str], at: datetime) -> None:
+        wall = self._clock.wall()
         async for some in at_leisure(self._clock, back):
-            await self._store.end_absences(some, at)
+            await self._store.end_absences(some, wall)
             self._kept.difference_update(some)
+        async for more in at_leisure(self._clock, gone):
+            await self._store.add_absences(more)
+            self._kept.update(absence.agent_id for absence in more)

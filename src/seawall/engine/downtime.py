@@ -1,7 +1,7 @@
 """When hosts were down: one of their circuits wasn't closed, or they had no session for a while. Pure.
 
 A circuit that somebody held open by hand isn't down. Of an opening whose end is nowhere on record, because the
-controller stopped meanwhile, it is known that it was, but not for how long: it counts as one, and for no time.
+store couldn't follow, it is known that it was, but not for how long: it counts as one, and for no time.
 """
 
 from __future__ import annotations

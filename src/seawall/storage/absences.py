@@ -12,11 +12,11 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from seawall.engine.history import Absence
 from seawall.storage.schema import absence_goes_on, absences
 from seawall.storage.statements import (
-    NO_OFFSET,
     Connection,
     Database,
     Statement,
     columns,
+    newest,
     to_microseconds,
     to_moment,
     to_optional_moment,
@@ -74,6 +74,4 @@ def _since(by_agent: bool) -> Statement:
     question = select(*columns(absences, _Row)).where(
         or_(absence_goes_on, absences.c.ended_at >= bindparam("from"))
     )
-    if by_agent:
-        question = question.where(absences.c.agent_id == bindparam("agent"))
-    return Statement(question.order_by(absences.c.sequence.desc()).limit(bindparam("most")).offset(NO_OFFSET))
+    return Statement(newest(question, absences, by_agent=by_agent))

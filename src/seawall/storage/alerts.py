@@ -29,12 +29,12 @@ from seawall.storage.alert_schema import (
 from seawall.storage.entries import channel_added, silence_added
 from seawall.storage.remediation import FORGET_REMEDIATIONS
 from seawall.storage.statements import (
-    NO_OFFSET,
     Connection,
     Database,
     Row,
     Statement,
     columns,
+    newest,
     to_json,
     to_microseconds,
     to_moment,
@@ -110,12 +110,12 @@ _PUT_ALERT = Statement(
     ),
     _AlertRow._fields,
 )
-_newest = select(*columns(alerts, _AlertRow)).order_by(alerts.c.sequence.desc())
-_limited = _newest.limit(bindparam("most")).offset(NO_OFFSET)
-_ALERTS = Statement(_limited)
-_OPEN_ALERTS = Statement(_limited.where(alerts.c.resolved_at.is_(None)))
-_ALERTS_TOLD_SINCE = Statement(_limited.where(alerts.c.told_at >= bindparam("since")))
-_ALERT = Statement(_newest.where(alerts.c.alert_id == bindparam("id")))
+_alerts = select(*columns(alerts, _AlertRow))
+_newest = newest(_alerts, alerts)
+_ALERTS = Statement(_newest)
+_OPEN_ALERTS = Statement(_newest.where(alerts.c.resolved_at.is_(None)))
+_ALERTS_TOLD_SINCE = Statement(_newest.where(alerts.c.told_at >= bindparam("since")))
+_ALERT = Statement(_alerts.where(alerts.c.alert_id == bindparam("id")))
 _FORGET_ALERTS = Statement(delete(alerts).where(alerts.c.resolved_at < bindparam("before")))
 
 _ADD_MESSAGE = Statement(insert(alert_messages), _MessageRow._fields)
@@ -125,9 +125,7 @@ _deliveries = select(*columns(alert_deliveries, _DeliveryRow), *columns(alert_me
     alert_messages, alert_messages.c.message_id == alert_deliveries.c.message_id
 )
 _UNDELIVERED = Statement(_deliveries.where(delivery_is_open).order_by(alert_deliveries.c.sequence))
-_DELIVERIES = Statement(
-    _deliveries.order_by(alert_deliveries.c.sequence.desc()).limit(bindparam("most")).offset(NO_OFFSET)
-)
+_DELIVERIES = Statement(newest(_deliveries, alert_deliveries))
 _NOTE_DELIVERY = Statement(
     update(alert_deliveries).where(alert_deliveries.c.sequence == bindparam("number")),
     ["attempts", "delivered_at", "given_up_at", "error"],

@@ -14,12 +14,12 @@ from seawall.engine.records import HoldRecord, TransitionRecord
 from seawall.storage.entries import changed, overruled
 from seawall.storage.schema import circuit_holds, circuit_transitions
 from seawall.storage.statements import (
-    NO_OFFSET,
     Connection,
     Database,
     Row,
     Statement,
     columns,
+    newest,
     to_microseconds,
     to_moment,
 )
@@ -46,21 +46,16 @@ class TransitionRow(NamedTuple):
     by: str
 
 
-_newest = (
-    select(*columns(circuit_transitions, TransitionRow))
-    .order_by(circuit_transitions.c.sequence.desc())
-    .limit(bindparam("most"))
-    .offset(NO_OFFSET)
-)
-
+_transitions = select(*columns(circuit_transitions, TransitionRow))
 _latest = select(func.max(circuit_transitions.c.sequence)).group_by(
     circuit_transitions.c.agent_id, circuit_transitions.c.domain
 )
 
 _ADD_TRANSITION = Statement(insert(circuit_transitions), TransitionRow._fields)
-_TRANSITIONS = Statement(_newest)
+_TRANSITIONS = Statement(newest(_transitions, circuit_transitions))
+_TRANSITIONS_OF_AGENT = Statement(newest(_transitions, circuit_transitions, by_agent=True))
 _UNCLOSED = Statement(
-    select(*columns(circuit_transitions, TransitionRow)).where(
+    _transitions.where(
         circuit_transitions.c.sequence.in_(_latest),
         circuit_transitions.c.target != literal_column("'closed'"),
     )
@@ -79,7 +74,6 @@ _HOLDS = Statement(
     )
 )
 _ORDERS = {CircuitState.OPEN.value: "open", CircuitState.CLOSED.value: "close"}
-_TRANSITIONS_OF_AGENT = Statement(_newest.where(circuit_transitions.c.agent_id == bindparam("agent")))
 
 
 class CircuitTables(Database):

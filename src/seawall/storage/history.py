@@ -14,11 +14,11 @@ from seawall.engine.records import TransitionRecord
 from seawall.storage.circuits import TransitionRow, to_transition
 from seawall.storage.schema import attempts, circuit_transitions, commands
 from seawall.storage.statements import (
-    NO_OFFSET,
     Connection,
     Database,
     Statement,
     columns,
+    newest,
     to_microseconds,
 )
 
@@ -119,11 +119,9 @@ _TROUBLE = (commands.c.error_code, commands.c.total_attempts)
 def _chosen(
     question: Select[*tuple[object, ...]], by_agent: bool, before: bool
 ) -> Select[*tuple[object, ...]]:
-    if by_agent:
-        question = question.where(commands.c.agent_id == bindparam("agent"))
     if before:
         question = question.where(commands.c.sequence < bindparam("end"))
-    return question.order_by(commands.c.sequence.desc()).limit(bindparam("most")).offset(NO_OFFSET)
+    return newest(question, commands, by_agent=by_agent)
 
 
 @cache
@@ -131,7 +129,4 @@ def _transitions(by_agent: bool) -> Statement:
     question = select(*columns(circuit_transitions, TransitionRow)).where(
         circuit_transitions.c.at >= bindparam("from")
     )
-    if by_agent:
-        question = question.where(circuit_transitions.c.agent_id == bindparam("agent"))
-    newest = question.order_by(circuit_transitions.c.sequence.desc())
-    return Statement(newest.limit(bindparam("most")).offset(NO_OFFSET))
+    return Statement(newest(question, circuit_transitions, by_agent=by_agent))

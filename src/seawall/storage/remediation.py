@@ -20,12 +20,12 @@ from seawall.storage.alert_schema import (
 from seawall.storage.command_rows import DecisionRow, decision_row
 from seawall.storage.schema import decisions
 from seawall.storage.statements import (
-    NO_OFFSET,
     Connection,
     Database,
     Row,
     Statement,
     columns,
+    newest,
     to_json,
     to_microseconds,
     to_moment,
@@ -92,14 +92,14 @@ _NOTE = Statement(
 )
 _ADD_DECISION = Statement(insert(decisions), DecisionRow._fields)
 _JUDGE = Statement(update(remediations).where(_this), ["state", "helped", "outcome", "judged_at"])
-_NEWEST = Statement(
-    _remediations.order_by(remediations.c.sequence.desc()).limit(bindparam("most")).offset(NO_OFFSET)
-)
+_NEWEST = Statement(newest(_remediations, remediations))
 _RECENT = Statement(
-    _remediations.where(or_(remediations.c.at >= bindparam("since"), remediation_is_unjudged, _of_open_alert))
-    .order_by(remediations.c.sequence.desc())
-    .limit(bindparam("most"))
-    .offset(NO_OFFSET)
+    newest(
+        _remediations.where(
+            or_(remediations.c.at >= bindparam("since"), remediation_is_unjudged, _of_open_alert)
+        ),
+        remediations,
+    )
 )
 FORGET_REMEDIATIONS = Statement(
     delete(remediations).where(and_(remediations.c.at < bindparam("before"), ~_of_open_alert))

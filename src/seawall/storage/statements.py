@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Integer, Table, literal_column
+from sqlalchemy import Column, ColumnElement, Integer, Select, Table, bindparam, literal_column
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
@@ -99,6 +99,15 @@ class Database(ABC):
 def columns(table: Table, row: type[NamedTuple]) -> list[Column[object]]:
     """The columns of a table in the order of the fields of `row`, which then takes what a select of them brings."""
     return [table.c[name] for name in row._fields]
+
+
+def newest(
+    question: Select[*tuple[object, ...]], table: Table, *, by_agent: bool = False
+) -> Select[*tuple[object, ...]]:
+    """At most `most` rows of a table with a sequence, the newest first; `by_agent`: those of `agent` only."""
+    if by_agent:
+        question = question.where(table.c.agent_id == bindparam("agent"))
+    return question.order_by(table.c.sequence.desc()).limit(bindparam("most")).offset(NO_OFFSET)
 
 
 def to_microseconds(moment: datetime) -> int:

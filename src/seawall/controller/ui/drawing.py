@@ -21,15 +21,13 @@ class Drawing(ui.element, component="drawing.js"):
         super().__init__()
         self.classes(classes)
         self.props["root"] = tag
-        self._pieces: tuple[Piece, ...] = ()
-        self.props["pieces"] = self._pieces
+        self.props["pieces"] = ()
 
     def show(self, pieces: Sequence[Piece]) -> None:
         """Draw these."""
         # NiceGUI watches what is in a list, but leaves a tuple as it is.
         drawn = tuple(pieces)
-        if drawn != self._pieces:
-            self._pieces = drawn
+        if drawn != self.props["pieces"]:
             self.props["pieces"] = drawn
 
 
